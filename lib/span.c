@@ -1,0 +1,138 @@
+#include "span.h"
+
+#include <string.h>
+
+/*
+ * Where span_cut() stands after a separator that ended the text: an empty
+ * piece is still to come, which an empty span alone could not say.
+ */
+static const char last_piece[] = "";
+
+struct span
+span_of(const char *s)
+{
+	return (struct span){ s, s == NULL ? 0 : strlen(s) };
+}
+
+bool
+span_eq(struct span a, struct span b)
+{
+	return a.p != NULL && b.p != NULL && a.n == b.n &&
+	    memcmp(a.p, b.p, a.n) == 0;
+}
+
+bool
+span_caseeq(struct span a, struct span b)
+{
+	if (a.p == NULL || b.p == NULL || a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (span_lower(a.p[i]) != span_lower(b.p[i]))
+			return false;
+	return true;
+}
+
+bool
+span_starts(struct span s, struct span prefix)
+{
+	return s.p != NULL && prefix.p != NULL && s.n >= prefix.n &&
+	    memcmp(s.p, prefix.p, prefix.n) == 0;
+}
+
+struct span
+span_skip(struct span s, size_t n)
+{
+	/* NULL + 0 is undefined in C11 */
+	if (n == 0)
+		return s;
+	return (struct span){ s.p + n, s.n - n };
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct span
+span_trim(struct span s)
+{
+	while (s.n > 0 && is_blank(s.p[0]))
+		s = span_skip(s, 1);
+	while (s.n > 0 && is_blank(s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+bool
+span_cut(struct span *rest, char sep, struct span *piece)
+{
+	const char *end;
+
+	if (rest->n == 0 && rest->p != last_piece)
+		return false;
+	*piece = *rest;
+	end = memchr(rest->p, sep, rest->n);
+	if (end == NULL) {
+		*rest = (struct span){ NULL, 0 };
+		return true;
+	}
+	piece->n = (size_t)(end - rest->p);
+	*rest = span_skip(*rest, piece->n + 1);
+	if (rest->n == 0)
+		rest->p = last_piece;
+	return true;
+}
+
+static bool
+is_separator(char c)
+{
+	return is_blank(c) || c == ',';
+}
+
+bool
+span_word(struct span *rest, struct span *word)
+{
+	struct span s = *rest;
+	size_t n = 0;
+
+	while (s.n > 0 && is_separator(s.p[0]))
+		s = span_skip(s, 1);
+	while (n < s.n && !is_separator(s.p[n]))
+		n++;
+	*rest = span_skip(s, n);
+	if (n == 0)
+		return false;
+	*word = (struct span){ s.p, n };
+	return true;
+}
+
+bool
+span_number(struct span s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (s.n == 0)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
+
+		if (digit > 9 || digit > max || v > (max - digit) / 10)
+			return false;
+		v = v * 10 + digit;
+	}
+	*out = v;
+	return true;
+}
+
+bool
+span_graph(char c)
+{
+	return c >= 0x21 && c <= 0x7E;
+}
+
+char
+span_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
