@@ -1,0 +1,27 @@
+/*
+ * fuzz: what a target needs.  A target defines LLVMFuzzerTestOneInput(); with
+ * clang -fsanitize=fuzzer it explores, and with main.c beside it (any
+ * compiler) it replays the files and directories named on its command line.
+ */
+#ifndef FUZZ_H
+#define FUZZ_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "span.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* An invariant that must hold for every input. */
+#define FUZZ_HOLDS(cond)                                              \
+	do {                                                          \
+		if (!(cond)) {                                        \
+			fprintf(stderr, "%s:%d: does not hold: %s\n", \
+			    __FILE__, __LINE__, #cond);               \
+			abort();                                      \
+		}                                                     \
+	} while (0)
+
+#endif
