@@ -1,0 +1,119 @@
+/*
+ * conf: a file is loaded without an error, or refused with at least one whose
+ * place is in the file; what is loaded is whole.
+ */
+#include "fuzz.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "conf.h"
+
+struct seen {
+	const char *file;
+	unsigned lines, errors, in_file;
+};
+
+static void
+on_report(void *ctx, const char *file, struct scan_place at, bool warning,
+    const char *fault, const char *expected)
+{
+	struct seen *seen = ctx;
+
+	FUZZ_HOLDS(fault[0] != '\0' && expected[0] != '\0');
+	for (const char *p = fault; *p != '\0'; p++)
+		FUZZ_HOLDS((unsigned char)*p >= ' ' && *p != 0x7f);
+	seen->errors += !warning;
+	if (strcmp(file, seen->file) != 0)
+		return;
+	seen->in_file += !warning;
+	FUZZ_HOLDS(at.line <= seen->lines);
+	FUZZ_HOLDS((at.line == 0) == (at.column == 0));
+}
+
+static void
+check_field(struct span s)
+{
+	FUZZ_HOLDS(s.p != NULL);
+	for (size_t i = 0; i < s.n; i++)
+		FUZZ_HOLDS((unsigned char)s.p[i] >= ' ' && s.p[i] != '*' &&
+		    (unsigned char)s.p[i] < 0x7f);
+}
+
+static void
+check_endpoint(const struct conf *c, const struct conf_endpoint *e)
+{
+	const struct policy *p = &e->policy;
+
+	FUZZ_HOLDS(conf_endpoint(c, span_of(e->path), SPAN("")) == e);
+	FUZZ_HOLDS(conf_endpoint(c, span_of(e->path), SPAN("/")) == e);
+	FUZZ_HOLDS(e->exec == NULL || e->scripts == NULL);
+	FUZZ_HOLDS((e->handler == CONF_HANDLER_EXEC) == (e->exec != NULL));
+	FUZZ_HOLDS(
+	    (e->handler == CONF_HANDLER_SCRIPTS) == (e->scripts != NULL));
+	FUZZ_HOLDS(p->versions >= 1 && p->versions <= 3);
+	FUZZ_HOLDS(p->allow_methods.n > 0 && p->max_age.n > 0);
+	check_field(p->allow_methods);
+	check_field(p->allow_headers);
+	check_field(p->max_age);
+	check_field(p->expose);
+	check_field(p->expose_v1);
+	for (size_t i = 0; i < p->norigins; i++)
+		FUZZ_HOLDS(origin_rule_valid(p->origins[i]));
+	for (size_t i = 0; i < p->nbrowser_origins; i++)
+		FUZZ_HOLDS(origin_rule_valid(p->browser_origins[i]));
+	FUZZ_HOLDS(e->limits.timeout >= 1 && e->limits.max_header >= 1024);
+	FUZZ_HOLDS(e->environment != NULL);
+}
+
+static void
+check_loaded(const struct conf *c)
+{
+	const struct conf_server *s = conf_server(c);
+	const struct conf_endpoint *e;
+	size_t n = conf_endpoints(c, &e);
+
+	FUZZ_HOLDS(n >= 1);
+	for (size_t i = 0; i < n; i++)
+		check_endpoint(c, &e[i]);
+	FUZZ_HOLDS(conf_endpoint(c, SPAN("/.."), SPAN("")) == NULL);
+	FUZZ_HOLDS(s->threads >= 1 && s->log != NULL);
+}
+
+static enum conf_result
+load(const char *path, enum conf_use use, unsigned lines)
+{
+	struct seen seen = { .file = path, .lines = lines };
+	struct conf *c = NULL;
+	enum conf_result r = conf_load(path, use, on_report, &seen, &c);
+
+	FUZZ_HOLDS((r == CONF_OK) == (seen.errors == 0));
+	FUZZ_HOLDS((r == CONF_OK) == (c != NULL));
+	FUZZ_HOLDS((r == CONF_BAD) == (seen.in_file > 0));
+	if (c != NULL)
+		check_loaded(c);
+	conf_free(c);
+	return r;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	unsigned lines = 1;
+	char path[64];
+
+	FUZZ_HOLDS(fd != -1);
+	FUZZ_HOLDS(write(fd, data, size) == (ssize_t)size);
+	for (size_t i = 0; i < size; i++)
+		lines += data[i] == '\n';
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	/* what a server takes, plain CGI takes too */
+	if (load(path, CONF_FOR_SERVER, lines) == CONF_OK)
+		FUZZ_HOLDS(load(path, CONF_FOR_CGI, lines) == CONF_OK);
+	else
+		load(path, CONF_FOR_CGI, lines);
+	close(fd);
+	return 0;
+}
