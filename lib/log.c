@@ -1,0 +1,245 @@
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+/* The longest line; what is longer ends in the mark. */
+enum { LOG_LINE_MAX = 8192, LOG_TEXT_MAX = 4096 };
+
+static const char mark[] = "...\n";
+
+enum { LOG_TO_SYSLOG = -1 };
+
+/*
+ * The state of the process's log.  Atomic, so that lines need no lock; the
+ * program's name is set before there are threads.
+ */
+static atomic_int log_fd = STDERR_FILENO, log_level = LOG_INFO;
+static char log_program[64];
+
+static const char *
+program(void)
+{
+	return log_program[0] != '\0' ? log_program :
+					program_invocation_short_name;
+}
+
+/*
+ * A file takes the number of the one before it, so that a thread that is about
+ * to write never has one that is closed or something else.
+ */
+static int
+use_file(const char *path)
+{
+	int old = log_fd;
+	int fd = open(
+	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+
+	if (fd == -1)
+		return -1;
+	if (old <= STDERR_FILENO) {
+		log_fd = fd;
+		return 0;
+	}
+	if (dup3(fd, old, O_CLOEXEC) == -1) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+static void
+use_number(int number)
+{
+	int old = atomic_exchange(&log_fd, number);
+
+	if (old > STDERR_FILENO)
+		close(old);
+}
+
+int
+log_open(const char *name, const char *to, int level)
+{
+	bool to_syslog = strcmp(to, "syslog") == 0;
+
+	if (to_syslog || strcmp(to, "stderr") == 0)
+		use_number(to_syslog ? LOG_TO_SYSLOG : STDERR_FILENO);
+	else if (use_file(to) == -1)
+		return -1;
+	snprintf(log_program, sizeof(log_program), "%s", name);
+	log_level = level;
+	if (to_syslog)
+		openlog(log_program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	return 0;
+}
+
+bool
+log_wanted(int level)
+{
+	return level <= log_level;
+}
+
+/*
+ * One write(2), but for what a signal or a full disk cuts short.  A log that
+ * takes nothing is no reason to stop.
+ */
+static void
+write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, p, n);
+
+		if (done == -1 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return;
+		p += done;
+		n -= (size_t)done;
+	}
+}
+
+static void
+write_line(int level, struct span line)
+{
+	char cut[LOG_LINE_MAX];
+	int fd = log_fd;
+
+	if (line.n > sizeof(cut)) {
+		size_t keep = sizeof(cut) - (sizeof(mark) - 1);
+
+		memcpy(cut, line.p, keep);
+		memcpy(cut + keep, mark, sizeof(mark) - 1);
+		line = (struct span){ cut, sizeof(cut) };
+	}
+	if (fd != LOG_TO_SYSLOG) {
+		write_all(fd, line.p, line.n);
+		return;
+	}
+	if (line.n > 0 && line.p[line.n - 1] == '\n')
+		line.n--;
+	syslog(level, "%.*s", (int)line.n, line.p);
+}
+
+void
+log_line(int level, struct span line)
+{
+	int error = errno;
+
+	if (log_wanted(level))
+		write_line(level, line);
+	errno = error;
+}
+
+/* A line that grows within a fixed room and has always space for the mark. */
+struct text {
+	size_t n;
+	bool cut;
+	char p[LOG_TEXT_MAX];
+};
+
+static void
+add(struct text *t, const char *s, size_t n)
+{
+	if (t->cut || n > sizeof(t->p) - sizeof(mark) - t->n) {
+		t->cut = true;
+		return;
+	}
+	memcpy(t->p + t->n, s, n);
+	t->n += n;
+}
+
+/* Words from outside can neither end the line nor steer a terminal. */
+static void
+add_escaped(struct text *t, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		char hex[sizeof("\\x00")];
+
+		if (*s == ' ' || span_graph(*s)) {
+			add(t, s, 1);
+			continue;
+		}
+		snprintf(hex, sizeof(hex), "\\x%02x", (unsigned char)*s);
+		add(t, hex, sizeof(hex) - 1);
+	}
+}
+
+__attribute__((format(printf, 3, 0))) static void
+say(int level, int error, const char *fmt, va_list ap)
+{
+	int saved = errno;
+	char words[LOG_TEXT_MAX];
+	struct text t = { .n = 0 };
+
+	if (!log_wanted(level))
+		return;
+	vsnprintf(words, sizeof(words), fmt, ap);
+	if (log_fd != LOG_TO_SYSLOG) {
+		add_escaped(&t, program());
+		add_escaped(&t, ": ");
+	}
+	add_escaped(&t, words);
+	if (error != 0) {
+		add_escaped(&t, ": ");
+		add_escaped(&t, strerror(error));
+	}
+	memcpy(t.p + t.n, t.cut ? mark : "\n", t.cut ? sizeof(mark) - 1 : 1);
+	t.n += t.cut ? sizeof(mark) - 1 : 1;
+	write_line(level, (struct span){ t.p, t.n });
+	errno = saved;
+}
+
+#define SAY(level, error)                       \
+	do {                                    \
+		va_list ap;                     \
+                                                \
+		va_start(ap, fmt);              \
+		say((level), (error), fmt, ap); \
+		va_end(ap);                     \
+	} while (0)
+
+void
+log_err(const char *fmt, ...)
+{
+	SAY(LOG_ERR, errno);
+}
+
+void
+log_errx(const char *fmt, ...)
+{
+	SAY(LOG_ERR, 0);
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+	SAY(LOG_WARNING, errno);
+}
+
+void
+log_warnx(const char *fmt, ...)
+{
+	SAY(LOG_WARNING, 0);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	SAY(LOG_INFO, 0);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	SAY(LOG_DEBUG, 0);
+}

@@ -1,0 +1,42 @@
+/*
+ * log: whole lines to standard error, to syslog, or to a file.
+ *
+ * Before log_open() lines go to standard error.  A line is one write(2), so
+ * lines of several threads and processes do not mix.  This module holds the
+ * one state that lib/ keeps for a whole process.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include "span.h"
+
+/*
+ * Where lines go from now on: "stderr", "syslog", or a file's path, which is
+ * made with mode 0640 and appended to; level is the least urgent that is
+ * written (LOG_ERR to LOG_DEBUG of syslog(3)).  -1 with errno where the file
+ * cannot be opened; the log is then as before.  Not while threads may log.
+ */
+int log_open(const char *program, const char *to, int level);
+
+/* Would a line of this level be written? */
+bool log_wanted(int level);
+
+/*
+ * A line as it is, its line feed included, made by logline_add().  errno is
+ * kept.  Beyond 8 KiB a line is cut and ends in "...".
+ */
+void log_line(int level, struct span line);
+
+/*
+ * "program: text" for people, at LOG_ERR, LOG_WARNING, LOG_INFO or LOG_DEBUG.
+ * Everything but printable ASCII is escaped as \xHH, line feeds too.  log_err()
+ * and log_warn() add ": " and errno's text.  errno is kept.
+ */
+void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_errx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
