@@ -1,0 +1,564 @@
+/*
+ * amp-cors-cgi: CORS in AMP for Email, in front of a CGI handler.
+ *
+ * This file knows in which way a request comes in [SPEC 5.1, 5.2], and what
+ * the process is made of: policy, sockets, user, exit status.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "cgi.h"
+#include "conf.h"
+#include "gate.h"
+#include "io.h"
+#include "log.h"
+#include "peers.h"
+#include "serve.h"
+
+#define VERSION "0.1.0"
+#define CONFIG "/etc/amp-cors/amp-cors.ini"
+
+extern char **environ;
+
+enum { LISTENERS_MAX = 16, SYSTEMD_FIRST = 3 };
+
+/* --- the policy's faults --- */
+
+/* How much of what conf_load() finds is said, and how often it was. */
+struct faults {
+	bool first_alone;
+	unsigned errors;
+};
+
+/* "file:line:column: error: fault; expected" [SPEC 6.7]. */
+static void
+report(void *ctx, const char *file, struct scan_place at, bool warning,
+    const char *fault, const char *expected)
+{
+	struct faults *f = ctx;
+	bool more = expected != NULL && *expected != '\0';
+	char place[32] = "";
+
+	f->errors += !warning;
+	if (f->first_alone && (warning || f->errors > 1))
+		return;
+	if (at.line > 0)
+		snprintf(place, sizeof(place), ":%u:%u", at.line, at.column);
+	fprintf(stderr, "%s%s: %s: %s%s%s\n", file, place,
+	    warning ? "warning" : "error", fault, more ? "; " : "",
+	    more ? expected : "");
+}
+
+static const char *
+config_path(const char *option)
+{
+	const char *path = option != NULL ? option : getenv("AMP_CORS_CONFIG");
+
+	return path != NULL && *path != '\0' ? path : CONFIG;
+}
+
+/* --- plain CGI --- */
+
+/* The bytes of body that standard input holds. */
+static uint64_t
+cgi_body(void)
+{
+	struct cgienv e;
+
+	if (cgienv_read(environ, &e) != REASON_OK)
+		return e.has_length ? e.length : 0;
+	switch (cgienv_body(&e)) {
+	case CGIENV_NO_BODY:
+		return 0;
+	case CGIENV_LENGTH:
+		return e.length;
+	case CGIENV_UNKNOWN:
+		break;
+	}
+	return UINT64_MAX;
+}
+
+static void
+cgi_request(struct cgi *c, const struct conf *conf, int argc, char *argv[])
+{
+	const struct gate_options o = { .conf = conf,
+		.argc = argc,
+		.argv = argv,
+		.environment = environ,
+		.slots = 1 };
+	struct gate *gate = gate_new(&o);
+	struct gate_passage passage;
+
+	if (gate == NULL) {
+		log_err("cannot begin");
+		gate_fault(&c->x, REASON_OVERLOADED);
+		return;
+	}
+	if (gate_enter(gate, &c->x, &passage))
+		gate_run(gate, &c->x, &passage, 0);
+	gate_free(gate);
+}
+
+/*
+ * One request.  Nothing on the command line is an option: it is the client's
+ * [SPEC 5.1].
+ */
+static int
+cgi_main(int argc, char *argv[])
+{
+	struct faults faults = { .first_alone = true };
+	struct conf *conf = NULL;
+	struct cgi c;
+	int status;
+
+	cgi_init(&c, environ, cgi_body());
+	switch (conf_load(
+	    config_path(NULL), CONF_FOR_CGI, report, &faults, &conf)) {
+	case CONF_OK:
+		log_open("amp-cors-cgi", conf_server(conf)->log,
+		    conf_server(conf)->log_level);
+		cgi_request(&c, conf, argc, argv);
+		break;
+	case CONF_BAD:
+		gate_fault(&c.x, REASON_POLICY_ERROR);
+		break;
+	case CONF_NO_LIST:
+		gate_fault(&c.x, REASON_POLICY_UNAVAILABLE);
+		break;
+	}
+	/* an answer that ended early must not look whole (E52) */
+	status = c.x.finished && !c.failed ? EX_OK : EX_SOFTWARE;
+	cgi_drain(&c);
+	cgi_free(&c);
+	conf_free(conf);
+	return status;
+}
+
+/* --- FastCGI --- */
+
+struct options {
+	const char *config, *listen;
+	bool check;
+	int argc; /* the handler and its arguments */
+	char **argv;
+};
+
+/* The sockets to serve, and the one that is ours to remove. */
+struct door {
+	int fd[LISTENERS_MAX];
+	size_t n;
+	const char *path; /* NULL: none is ours */
+	struct stat st;
+};
+
+static void
+usage(FILE *to)
+{
+	fprintf(to,
+	    "usage: amp-cors-cgi [-hnV] [-c file] [-l address] [--] "
+	    "[handler [argument ...]]\n"
+	    "  -c, --config FILE     the policy (" CONFIG ")\n"
+	    "  -l, --listen ADDRESS  unix:/path, 127.0.0.1:9000, [::1]:9000\n"
+	    "  -n, --check           check the policy, and end\n"
+	    "  -V, --version         print the version, and end\n"
+	    "  -h, --help            print this, and end\n"
+	    "In FastCGI, it listens there, or on descriptor 0, or on those of "
+	    "LISTEN_FDS,\nor on the policy's `listen'.  In CGI, a request in "
+	    "the environment, it reads\nno option: see amp-cors-cgi(8).\n");
+}
+
+/* False where the command line ends it here, with that status. */
+static bool
+parse_options(int argc, char *argv[], struct options *o, int *status)
+{
+	static const struct option known[] = {
+		{ "check", no_argument, NULL, 'n' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*o = (struct options){ .config = NULL };
+	*status = EX_OK;
+	while ((c = getopt_long(argc, argv, "+c:hl:nV", known, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'l':
+			o->listen = optarg;
+			break;
+		case 'n':
+			o->check = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return false;
+		case 'V':
+			puts("amp-cors-cgi " VERSION);
+			return false;
+		default:
+			usage(stderr);
+			*status = EX_USAGE;
+			return false;
+		}
+	}
+	o->argc = argc - optind;
+	o->argv = argv + optind;
+	return true;
+}
+
+/* systemd's sockets, if it handed any over to this very process. */
+static int
+systemd_sockets(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	uint64_t p, n;
+
+	if (!span_number(span_of(pid), INT_MAX, &p) ||
+	    p != (uint64_t)getpid() ||
+	    !span_number(span_of(fds), LISTENERS_MAX, &n))
+		return 0;
+	return (int)n;
+}
+
+static bool
+door_listen(struct door *d, const char *address, const struct conf_server *s)
+{
+	const struct io_listen o = { .address = address,
+		.mode = s->socket_mode,
+		.owner = s->socket_owner,
+		.group = s->socket_group };
+	char fault[256];
+
+	d->fd[0] = io_listen(&o, fault, sizeof(fault));
+	if (d->fd[0] == -1) {
+		log_errx("listen %s: %s", address, fault);
+		return false;
+	}
+	d->n = 1;
+	if (strncmp(address, "unix:", 5) == 0 &&
+	    lstat(address + 5, &d->st) == 0)
+		d->path = address + 5;
+	return true;
+}
+
+/* All the sockets there are, by the first way that names one [SPEC 5.2]. */
+static bool
+door_open(struct door *d, const struct options *o, const struct conf_server *s)
+{
+	int handed = systemd_sockets();
+
+	*d = (struct door){ .n = 0 };
+	if (o->listen != NULL)
+		return door_listen(d, o->listen, s);
+	if (io_is_listening(STDIN_FILENO)) {
+		d->fd[d->n++] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+		return d->fd[0] != -1;
+	}
+	for (int fd = SYSTEMD_FIRST; fd < SYSTEMD_FIRST + handed; fd++) {
+		if (!io_is_listening(fd)) {
+			log_errx(
+			    "LISTEN_FDS: descriptor %d does not listen", fd);
+			return false;
+		}
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		d->fd[d->n++] = fd;
+	}
+	return d->n > 0 || door_listen(d, s->listen, s);
+}
+
+static void
+door_close(const struct door *d)
+{
+	struct stat now;
+
+	if (d->path != NULL && lstat(d->path, &now) == 0 &&
+	    now.st_dev == d->st.st_dev && now.st_ino == d->st.st_ino)
+		unlink(d->path);
+}
+
+/* Can somebody who is not on this machine connect to it? */
+static bool
+is_public(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage room;
+	} a;
+	socklen_t n = sizeof(a);
+
+	if (getsockname(fd, &a.any, &n) == -1 || a.any.sa_family == AF_UNIX)
+		return false;
+	if (a.any.sa_family == AF_INET)
+		return ntohl(a.in.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
+	return !IN6_IS_ADDR_LOOPBACK(&a.in6.sin6_addr);
+}
+
+static bool
+load_peers(
+    const struct conf_server *s, const struct door *d, struct peers *peers)
+{
+	char fault[256];
+
+	if (!peers_load(s->peers, s->npeers, getenv("FCGI_WEB_SERVER_ADDRS"),
+		peers, fault, sizeof(fault))) {
+		log_errx("peers: %s", fault);
+		return false;
+	}
+	for (size_t i = 0; i < d->n; i++)
+		if (is_public(d->fd[i]) && peers->naddresses == 0) {
+			log_errx(
+			    "a socket that is not loopback needs the "
+			    "addresses of those who may connect: set peers "
+			    "in [server]");
+			return false;
+		}
+	return true;
+}
+
+/* Gives up root for `user` and `group`, for good. */
+static bool
+drop_privileges(const struct conf_server *s)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	if (s->user == NULL && s->group == NULL) {
+		if (uid == 0)
+			log_warnx("runs as root: set user in [server]");
+		return true;
+	}
+	if (s->user != NULL && !io_user(s->user, &uid, &gid)) {
+		log_errx("no such user: %s", s->user);
+		return false;
+	}
+	if (s->group != NULL && !io_group(s->group, &gid)) {
+		log_errx("no such group: %s", s->group);
+		return false;
+	}
+	if ((uid == geteuid() && gid == getegid()))
+		return true;
+	if ((s->user != NULL && initgroups(s->user, gid) == -1) ||
+	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1) {
+		log_err("cannot become user %u, group %u", uid, gid);
+		return false;
+	}
+	return true;
+}
+
+/* Every endpoint needs a handler, its own or the command line's. */
+static bool
+check_handlers(
+    const struct conf *conf, const char *config, const struct options *o)
+{
+	const struct conf_endpoint *ep;
+	size_t n = conf_endpoints(conf, &ep);
+	bool good = true;
+
+	for (size_t i = 0; i < n && o->argc == 0; i++)
+		if (ep[i].handler == CONF_HANDLER_UNSET) {
+			fprintf(stderr,
+			    "%s: error: no handler for %s%s; set "
+			    "exec or scripts, or name a program on the command "
+			    "line\n",
+			    config,
+			    ep[i].path[0] == '\0' ? "any path" : "path ",
+			    ep[i].path);
+			good = false;
+		}
+	return good;
+}
+
+/* The command line's handler, from wherever we were started. */
+static bool
+resolve_handler(struct options *o)
+{
+	static char path[PATH_MAX];
+
+	if (o->argc == 0)
+		return true;
+	if (realpath(o->argv[0], path) == NULL) {
+		fprintf(stderr, "amp-cors-cgi: handler %s: %s\n", o->argv[0],
+		    strerror(errno));
+		return false;
+	}
+	o->argv[0] = path;
+	return true;
+}
+
+/* --- the gate behind the server: the two do not know each other --- */
+
+static enum serve_entered
+enter(void *gate, struct exchange *x, void *passage)
+{
+	return gate_enter(gate, x, passage) ? SERVE_NEEDS_HANDLER :
+					      SERVE_ANSWERED;
+}
+
+static void
+run(void *gate, struct exchange *x, void *passage, unsigned slot)
+{
+	gate_run(gate, x, passage, slot);
+}
+
+static void
+leave(void *gate, struct exchange *x, void *passage, enum serve_leave why)
+{
+	gate_leave(gate, x, passage, why == SERVE_BUSY);
+}
+
+static unsigned
+longest_kill_grace(const struct conf *conf)
+{
+	const struct conf_endpoint *ep;
+	size_t n = conf_endpoints(conf, &ep);
+	unsigned most = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (ep[i].limits.kill_grace > most)
+			most = ep[i].limits.kill_grace;
+	return most;
+}
+
+static int
+serve(const struct conf *conf, const struct options *o, const struct door *d,
+    const struct peers *peers)
+{
+	const struct conf_server *s = conf_server(conf);
+	const struct gate_options go = { .conf = conf,
+		.argc = o->argc,
+		.argv = o->argv,
+		.environment = environ,
+		.slots = s->threads };
+	struct gate *gate = gate_new(&go);
+	const struct serve_options so = { .listeners = d->fd,
+		.nlisteners = d->n,
+		.peers = peers,
+		.threads = s->threads,
+		.queue = s->queue,
+		.queue_timeout = s->queue_timeout,
+		.head_timeout = s->head_timeout,
+		.idle_timeout = s->idle_timeout,
+		.stop_grace = s->stop_grace,
+		.kill_grace = longest_kill_grace(conf),
+		.gate = { .passage_size = sizeof(struct gate_passage),
+		    .enter = enter,
+		    .run = run,
+		    .leave = leave,
+		    .ctx = gate } };
+	int status = EX_OK;
+
+	if (gate == NULL || serve_run(&so) == -1) {
+		log_err("cannot serve");
+		status = EX_OSERR;
+	}
+	gate_free(gate);
+	return status;
+}
+
+/* All signals wait for serve_run(); none is ignored, here or in handlers. */
+static void
+settle_signals(void)
+{
+	sigset_t all;
+
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+/* From a policy that checks to the end of the process. */
+static int
+server_run(const struct conf *conf, const struct options *o)
+{
+	const struct conf_server *s = conf_server(conf);
+	struct peers peers = { .users = NULL };
+	struct door door;
+	int status = EX_CONFIG;
+
+	mallopt(M_ARENA_MAX, 2); /* threads share: memory is worth more here */
+	if (log_open("amp-cors-cgi", s->log, s->log_level) == -1) {
+		log_err("log %s", s->log);
+		return EX_CONFIG;
+	}
+	if (!door_open(&door, o, s))
+		return EX_OSERR;
+	if (load_peers(s, &door, &peers) && drop_privileges(s)) {
+		settle_signals();
+		status = serve(conf, o, &door, &peers);
+	}
+	door_close(&door);
+	peers_free(&peers);
+	return status;
+}
+
+static int
+server_main(int argc, char *argv[])
+{
+	struct faults faults = { .first_alone = false };
+	struct conf *conf = NULL;
+	struct options o;
+	const char *config;
+	bool handed;
+	int status;
+
+	if (!parse_options(argc, argv, &o, &status))
+		return status;
+	config = config_path(o.config);
+	handed = o.listen != NULL || io_is_listening(STDIN_FILENO) ||
+	    systemd_sockets() > 0;
+	if (!handed && !o.check && o.config == NULL &&
+	    access(config, F_OK) == -1) {
+		usage(stderr);
+		return EX_USAGE;
+	}
+	status = EX_CONFIG;
+	if (conf_load(config, CONF_FOR_SERVER, report, &faults, &conf) ==
+		CONF_OK &&
+	    resolve_handler(&o)) {
+		if (!handed && !o.check && conf_server(conf)->listen == NULL) {
+			usage(stderr);
+			status = EX_USAGE;
+		} else if (o.check)
+			status = EX_OK;
+		else if (check_handlers(conf, config, &o))
+			status = server_run(conf, &o);
+	}
+	conf_free(conf);
+	return status;
+}
+
+int
+main(int argc, char *argv[])
+{
+	bool request = getenv("GATEWAY_INTERFACE") != NULL ||
+	    getenv("REQUEST_METHOD") != NULL;
+
+	if (io_hold_std() == -1)
+		return EX_OSERR;
+	if (request && !io_is_listening(STDIN_FILENO))
+		return cgi_main(argc, argv);
+	return server_main(argc, argv);
+}

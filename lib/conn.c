@@ -1,0 +1,332 @@
+#include "conn.h"
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	TURNS = 16, /* reads before others have their turn */
+	DRAIN_TURN = TURNS * CONN_IN
+};
+
+static const struct span none = { NULL, 0 };
+
+/* Something to read, without waiting: 1, 0 at the end, -1 with errno. */
+static int
+fetch(struct conn *c)
+{
+	ssize_t n;
+
+	if (c->in == NULL && (c->in = malloc(CONN_IN)) == NULL)
+		return -1;
+	do {
+		n = recv(c->fd, c->in, CONN_IN, MSG_DONTWAIT);
+	} while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		return (int)n;
+	c->unread = (struct span){ c->in, (size_t)n };
+	return 1;
+}
+
+/* Bytes that the protocol wants said, on their way. */
+static void
+say_answer(struct conn *c)
+{
+	if (c->screen.answer.n == 0)
+		return;
+	buf_add_span(&c->owed, buf_span(&c->screen.answer));
+	buf_clear(&c->screen.answer);
+	conn_flush(c);
+}
+
+/*
+ * The next thing that the peer says.  SCREEN_MORE: nothing more at the moment,
+ * or so much without any sense that others should have their turn; c->broken
+ * is set where there never will be.
+ */
+static enum screen_event
+listen_on(struct conn *c)
+{
+	enum screen_event e = SCREEN_MORE;
+	int got = 1;
+
+	for (int turns = 0; e == SCREEN_MORE && !c->broken; turns++) {
+		if (c->unread.n == 0 && turns > TURNS)
+			return SCREEN_MORE;
+		if (c->unread.n == 0 && (got = fetch(c)) != 1) {
+			c->broken = got == 0 ||
+			    (errno != EAGAIN && errno != EWOULDBLOCK);
+			return SCREEN_MORE;
+		}
+		e = screen_next(&c->screen, &c->unread, &c->body);
+		say_answer(c);
+	}
+	c->broken |= e == SCREEN_BAD || e == SCREEN_CLOSE;
+	return e;
+}
+
+static enum exchange_input
+way_body(struct exchange *x, struct span *bytes)
+{
+	struct conn *c = (struct conn *)x;
+
+	while (c->body.n == 0) {
+		switch (listen_on(c)) {
+		case SCREEN_BODY:
+			break;
+		case SCREEN_BODY_END:
+			c->body = none;
+			/*
+			 * Behind it may be an ABORT_REQUEST, or, once this one
+			 * is answered, the next request: not to be read here.
+			 */
+			if (c->unread.n == 0 || x->finished)
+				return EXCHANGE_END;
+			break;
+		case SCREEN_ABORT:
+			c->aborted = true;
+			return EXCHANGE_GONE;
+		case SCREEN_REQUEST:
+		case SCREEN_MORE:
+		case SCREEN_CLOSE:
+		case SCREEN_BAD:
+			c->body = none;
+			if (c->broken)
+				return EXCHANGE_GONE;
+			return c->screen.body_ended ? EXCHANGE_END :
+						      EXCHANGE_WAIT;
+		}
+	}
+	*bytes = c->body;
+	return EXCHANGE_BYTES;
+}
+
+static void
+way_taken(struct exchange *x, size_t n)
+{
+	struct conn *c = (struct conn *)x;
+
+	c->body = span_skip(c->body, n);
+}
+
+bool
+conn_flush(struct conn *c)
+{
+	while (c->owed.n > 0 && !c->broken) {
+		ssize_t n = send(
+		    c->fd, c->owed.p, c->owed.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n >= 0)
+			buf_drop(&c->owed, (size_t)n);
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return false;
+		else if (errno != EINTR)
+			c->broken = true;
+	}
+	c->broken |= c->owed.failed;
+	return true;
+}
+
+/* What a record's send left over of its header and content. */
+static void
+owe_rest(struct conn *c, const struct iovec iov[], size_t n, size_t sent)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t skip = sent < iov[i].iov_len ? sent : iov[i].iov_len;
+
+		buf_add(&c->owed, (const char *)iov[i].iov_base + skip,
+		    iov[i].iov_len - skip);
+		sent -= skip;
+	}
+}
+
+enum { PIECES = 4 };
+
+static ssize_t
+way_send(struct exchange *x, const struct span v[], size_t n)
+{
+	struct conn *c = (struct conn *)x;
+	unsigned char header[WIRE_HEADER_SIZE];
+	struct iovec iov[1 + PIECES] = { { header, sizeof(header) } };
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 1 };
+	size_t total = 0;
+	ssize_t sent;
+
+	if (!conn_flush(c)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	for (size_t i = 0; i < n && i < PIECES; i++) {
+		size_t room = WIRE_CONTENT_MAX - total;
+		size_t len = v[i].n < room ? v[i].n : room;
+
+		iov[m.msg_iovlen++] = (struct iovec){ (void *)v[i].p, len };
+		total += len;
+	}
+	if (total == 0) /* an empty record would end the stream */
+		return 0;
+	wire_header(header, WIRE_STDOUT, c->screen.id, total);
+	errno = EPIPE;
+	sent = c->broken ? -1 : sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent == -1)
+		return -1;
+	if ((size_t)sent < sizeof(header) + total)
+		owe_rest(c, iov, m.msg_iovlen, (size_t)sent);
+	return (ssize_t)total;
+}
+
+static void
+way_finish(struct exchange *x, int status, const struct span v[], size_t n)
+{
+	struct conn *c = (struct conn *)x;
+	struct buf *b = &c->owed;
+
+	for (size_t i = 0; i < n; i++)
+		wire_add(b, WIRE_STDOUT, c->screen.id, v[i]);
+	wire_add_eof(b, WIRE_STDOUT, c->screen.id);
+	wire_add_end(b, c->screen.id, (uint32_t)status, WIRE_REQUEST_COMPLETE);
+	x->finished = true;
+	conn_flush(c);
+}
+
+static void
+way_error(struct exchange *x, struct span line)
+{
+	struct conn *c = (struct conn *)x;
+
+	/* an answer that waits needs its place more than an error line */
+	if (c->owed.n + line.n + WIRE_HEADER_SIZE > CONN_OWED_MAX / 2)
+		return;
+	wire_add(&c->owed, WIRE_STDERR, c->screen.id, line);
+	conn_flush(c);
+}
+
+static int
+way_stop_signal(struct exchange *x)
+{
+	(void)x;
+	return SIGTERM; /* x->stop is readable only when the grace is over */
+}
+
+static const struct exchange_way way = {
+	.body = way_body,
+	.taken = way_taken,
+	.send = way_send,
+	.finish = way_finish,
+	.error = way_error,
+	.stop_signal = way_stop_signal,
+};
+
+void
+conn_init(struct conn *c, int fd, int stop, unsigned max_requests)
+{
+	*c = (struct conn){ .fd = fd };
+	c->x = (struct exchange){
+		.way = &way,
+		.in = fd,
+		.out = fd,
+		.stop = stop,
+		.gone = POLLRDHUP | POLLHUP,
+	};
+	screen_init(&c->screen, max_requests, max_requests);
+	buf_init(&c->owed, CONN_OWED_MAX);
+}
+
+enum conn_state
+conn_head(struct conn *c)
+{
+	for (;;) {
+		switch (listen_on(c)) {
+		case SCREEN_REQUEST:
+			return CONN_READY;
+		case SCREEN_MORE:
+			return c->broken ? CONN_OVER : CONN_WAITS;
+		case SCREEN_CLOSE:
+		case SCREEN_BAD:
+			return CONN_OVER;
+		case SCREEN_BODY: /* none of them before a head */
+		case SCREEN_BODY_END:
+		case SCREEN_ABORT:
+			c->body = none;
+			break;
+		}
+	}
+}
+
+bool
+conn_begun(const struct conn *c)
+{
+	return c->screen.active || c->screen.reader.have > 0 || c->unread.n > 0;
+}
+
+void
+conn_end_aborted(struct conn *c)
+{
+	wire_add_end(&c->owed, c->screen.id, 0, WIRE_REQUEST_COMPLETE);
+	c->x.finished = true;
+	conn_flush(c);
+}
+
+enum conn_state
+conn_drain(struct conn *c)
+{
+	uint64_t turn = c->drained + DRAIN_TURN;
+	struct span bytes;
+
+	while (!c->aborted && !c->screen.body_ended) {
+		/* what is in memory already would wake nobody */
+		if (c->drained >= turn && c->unread.n == 0)
+			return CONN_WAITS;
+		switch (way_body(&c->x, &bytes)) {
+		case EXCHANGE_BYTES:
+			c->drained += bytes.n;
+			way_taken(&c->x, bytes.n);
+			break;
+		case EXCHANGE_WAIT:
+			return CONN_WAITS;
+		case EXCHANGE_END:
+			return CONN_READY;
+		case EXCHANGE_GONE:
+			return c->aborted ? CONN_READY : CONN_OVER;
+		}
+	}
+	return CONN_READY;
+}
+
+void
+conn_next(struct conn *c)
+{
+	screen_done(&c->screen);
+	c->x.finished = false;
+	c->aborted = false;
+	c->drained = 0;
+}
+
+void
+conn_rest(struct conn *c)
+{
+	if (c->unread.n == 0 && c->body.n == 0) {
+		free(c->in);
+		c->in = NULL;
+	}
+	screen_rest(&c->screen);
+	if (c->owed.n == 0)
+		buf_free(&c->owed);
+}
+
+void
+conn_close(struct conn *c)
+{
+	if (c->fd != -1)
+		close(c->fd);
+	c->fd = -1;
+	free(c->in);
+	c->in = NULL;
+	screen_free(&c->screen);
+	buf_free(&c->owed);
+}

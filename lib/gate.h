@@ -1,0 +1,67 @@
+/*
+ * gate: one exchange from its variables to its last byte: decide, then answer
+ * or run the handler, and log once [SPEC 2, 4, 7.1].
+ */
+#ifndef GATE_H
+#define GATE_H
+
+#include <stdatomic.h>
+
+#include "cgienv.h"
+#include "conf.h"
+#include "exchange.h"
+#include "target.h"
+
+struct gate_options {
+	const struct conf *conf;
+	/*
+	 * The handler that the command line names, for endpoints that have
+	 * none of their own: argc words at argv.  In CGI it is the process's
+	 * whole command line, see target_command_line().
+	 */
+	int argc;
+	char *const *argv;
+	char *const *environment; /* the front's own */
+	unsigned slots;           /* handlers at the same time */
+};
+
+struct gate;
+
+/* NULL with errno.  What options point to must outlive it. */
+struct gate *gate_new(const struct gate_options *o);
+void gate_free(struct gate *g);
+
+/* What is kept about a request between its head and its end. */
+struct gate_passage {
+	uint64_t id;
+	int64_t began;
+	struct cgienv env;
+	const struct conf_endpoint *endpoint; /* NULL: none */
+	struct policy_decision decision;
+};
+
+/*
+ * Decides.  What needs no handler is answered and logged here: false.  True
+ * where gate_run() or gate_leave() is to follow.  Never waits in FastCGI.
+ */
+bool gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p);
+
+/*
+ * Runs the handler of an allowed request and passes its answer on; answers
+ * itself where the handler cannot.  Afterwards x->finished tells whether the
+ * answer is whole.  slot: below gate_options.slots, one call at a time each.
+ */
+void gate_run(
+    struct gate *g, struct exchange *x, struct gate_passage *p, unsigned slot);
+
+/* It will not be run: busy, and answered so, or else its client is gone. */
+void gate_leave(
+    struct gate *g, struct exchange *x, struct gate_passage *p, bool busy);
+
+/*
+ * Answers a request for which there is no policy, and so no gate:
+ * REASON_POLICY_ERROR or REASON_POLICY_UNAVAILABLE [SPEC 6.7, 6.8].
+ */
+void gate_fault(struct exchange *x, enum reason why);
+
+#endif

@@ -1,0 +1,290 @@
+#include "io.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t
+io_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int
+io_wait(int fd, short events, int64_t until)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	for (;;) {
+		int64_t left = until - io_now();
+		int n;
+
+		left = left < 0 ? 0 : left > INT_MAX ? INT_MAX : left;
+		n = poll(&p, 1, (int)left);
+		if (n > 0)
+			return p.revents;
+		if (n == 0 || errno != EINTR)
+			return n;
+	}
+}
+
+int
+io_hold_std(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= 2);
+	if (fd == -1)
+		return -1;
+	return close(fd);
+}
+
+bool
+io_is_listening(int fd)
+{
+	int on = 0;
+	socklen_t n = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on;
+}
+
+int
+io_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+static bool
+number(const char *s, unsigned *out)
+{
+	char *end;
+	unsigned long n;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	n = strtoul(s, &end, 10);
+	if (*end != '\0' || errno != 0 || n >= UINT_MAX)
+		return false;
+	*out = (unsigned)n;
+	return true;
+}
+
+bool
+io_user(const char *name, uid_t *uid, gid_t *gid)
+{
+	struct passwd *pw = getpwnam(name);
+	unsigned n;
+
+	if (pw == NULL && number(name, &n)) {
+		*uid = n;
+		pw = getpwuid(n);
+		*gid = pw == NULL ? n : pw->pw_gid;
+		return true;
+	}
+	if (pw == NULL)
+		return false;
+	*uid = pw->pw_uid;
+	*gid = pw->pw_gid;
+	return true;
+}
+
+bool
+io_group(const char *name, gid_t *gid)
+{
+	struct group *gr = getgrnam(name);
+	unsigned n;
+
+	if (gr == NULL && number(name, &n)) {
+		*gid = n;
+		return true;
+	}
+	if (gr == NULL)
+		return false;
+	*gid = gr->gr_gid;
+	return true;
+}
+
+/* Makes way for a new socket: true where nothing is in it. */
+static bool
+unix_clear(const struct sockaddr_un *a, char *fault, size_t size)
+{
+	struct stat st;
+	int fd, error;
+
+	if (lstat(a->sun_path, &st) == -1)
+		return true; /* bind(2) says it better */
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(fault, size, "is there and is no socket");
+		return false;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1) {
+		snprintf(fault, size, "socket: %s", strerror(errno));
+		return false;
+	}
+	error = connect(fd, (const struct sockaddr *)a, sizeof(*a)) == -1 ?
+	    errno :
+	    0;
+	close(fd);
+	if (error != ECONNREFUSED) {
+		snprintf(fault, size, "another process listens on it");
+		return false;
+	}
+	if (unlink(a->sun_path) == 0 || errno == ENOENT)
+		return true;
+	snprintf(fault, size, "%s", strerror(errno));
+	return false;
+}
+
+/* Owner, group and mode; the socket was made with a mode of none. */
+static bool
+unix_permit(
+    const char *path, const struct io_listen *o, char *fault, size_t size)
+{
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1, unused;
+
+	if (o->owner != NULL && !io_user(o->owner, &uid, &unused)) {
+		snprintf(fault, size, "no such user: %s", o->owner);
+		return false;
+	}
+	if (o->group != NULL && !io_group(o->group, &gid)) {
+		snprintf(fault, size, "no such group: %s", o->group);
+		return false;
+	}
+	if (((o->owner != NULL || o->group != NULL) &&
+		lchown(path, uid, gid) == -1) ||
+	    chmod(path, o->mode) == -1) {
+		snprintf(fault, size, "%s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static int
+unix_listen(
+    const char *path, const struct io_listen *o, char *fault, size_t size)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	mode_t old;
+	int fd, bound;
+
+	if (strlen(path) >= sizeof(a.sun_path)) {
+		snprintf(fault, size, "the path has more than %zu bytes",
+		    sizeof(a.sun_path) - 1);
+		return -1;
+	}
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	if (!unix_clear(&a, fault, size))
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	old = umask(0777); /* nobody connects before unix_permit() */
+	bound = fd == -1 ? -1 : bind(fd, (struct sockaddr *)&a, sizeof(a));
+	umask(old);
+	if (bound == -1) {
+		snprintf(fault, size, "%s", strerror(errno));
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	if (unix_permit(path, o, fault, size)) {
+		if (listen(fd, SOMAXCONN) == 0)
+			return fd;
+		snprintf(fault, size, "%s", strerror(errno));
+	}
+	unlink(path);
+	close(fd);
+	return -1;
+}
+
+/* "127.0.0.1:9000" or "[::1]:9000" in two parts, in place. */
+static bool
+host_and_port(char *address, char **host, char **port)
+{
+	char *colon = strrchr(address, ':');
+	unsigned n;
+
+	/* getaddrinfo(3) takes ports that wrap, and "*" for every address */
+	if (colon == NULL || colon == address || *address == '*' ||
+	    !number(colon + 1, &n) || n > 65535)
+		return false;
+	*colon = '\0';
+	*port = colon + 1;
+	*host = address;
+	if (*address != '[')
+		return strchr(address, ':') == NULL;
+	*host = address + 1;
+	if (colon[-1] != ']')
+		return false;
+	colon[-1] = '\0';
+	return true;
+}
+
+static int
+inet_listen(const struct addrinfo *ai, char *fault, size_t size)
+{
+	int on = 1;
+	int fd = socket(
+	    ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	/* [::] is IPv6 alone: what is named is what is opened */
+	if (fd != -1 && ai->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (fd != -1)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (fd == -1 || bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
+	    listen(fd, SOMAXCONN) == -1) {
+		snprintf(fault, size, "%s", strerror(errno));
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int
+io_listen(const struct io_listen *o, char *fault, size_t size)
+{
+	const struct addrinfo hints = {
+		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+		.ai_socktype = SOCK_STREAM,
+	};
+	struct addrinfo *ai;
+	char address[128], *host, *port;
+	int fd;
+
+	if (strncmp(o->address, "unix:/", 6) == 0)
+		return unix_listen(o->address + 5, o, fault, size);
+	snprintf(address, sizeof(address), "%s", o->address);
+	if (strlen(o->address) >= sizeof(address) ||
+	    !host_and_port(address, &host, &port) ||
+	    getaddrinfo(host, port, &hints, &ai) != 0) {
+		snprintf(fault, size, "is neither unix:/path nor ADDRESS:PORT");
+		return -1;
+	}
+	fd = inet_listen(ai, fault, size);
+	freeaddrinfo(ai);
+	return fd;
+}

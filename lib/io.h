@@ -1,0 +1,46 @@
+/*
+ * io: descriptors, sockets and time.
+ */
+#ifndef IO_H
+#define IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Milliseconds of a clock that only goes forward. */
+int64_t io_now(void);
+
+/*
+ * Waits until one of the events (poll(2)) comes on fd, or until a moment of
+ * io_now().  The events that came; 0 at that moment; -1 with errno.
+ */
+int io_wait(int fd, short events, int64_t until);
+
+/* Opens descriptors 0, 1 and 2 on /dev/null where they are closed. */
+int io_hold_std(void);
+
+/* Is fd a listening socket (E101)? */
+bool io_is_listening(int fd);
+
+/* Sets O_NONBLOCK.  -1 with errno. */
+int io_nonblock(int fd);
+
+struct io_listen {
+	const char *address; /* "unix:/path", "127.0.0.1:9000", "[::1]:9000" */
+	mode_t mode;         /* of a Unix socket */
+	const char *owner, *group; /* names or numbers, or NULL */
+};
+
+/*
+ * Listens there, close-on-exec and non-blocking.  A socket that nobody
+ * listens on is replaced, one in use and any other file never [SPEC 5.2].
+ * -1 and a text in fault.
+ */
+int io_listen(const struct io_listen *o, char *fault, size_t size);
+
+/* A user's or group's number, from its name or number; false: no such one. */
+bool io_user(const char *name, uid_t *uid, gid_t *gid);
+bool io_group(const char *name, gid_t *gid);
+
+#endif

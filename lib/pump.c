@@ -1,0 +1,429 @@
+#include "pump.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "log.h"
+
+enum { TICK = 1000 }; /* how often, in ms, to look at what poll cannot see */
+
+enum { CLIENT_IN, CLIENT_OUT, STOP, CHILD_IN, CHILD_OUT, CHILD_ERR, POLLED };
+
+struct pump {
+	const struct pump_job *job;
+	struct exchange *x;
+	struct spawn_child *child;
+	struct pollfd fd[POLLED];
+	struct errlog errors;
+	struct pump_result result;
+	bool done;
+
+	/* the body: what is at hand for the handler */
+	struct span input;
+	uint64_t body_left;
+	bool body_open; /* more may come, and the handler may want it */
+
+	/* the answer: what is at hand for the client */
+	bool headed;
+	struct span head, body;
+	bool output_ended;
+
+	/* moments of io_now() */
+	int64_t now, started, looked;
+	int64_t heard;   /* since when the handler has been silent */
+	int64_t fed;     /* since when the body has stalled */
+	int64_t taken;   /* since when the client has taken nothing */
+	int64_t exited;  /* when the handler was seen to have ended, or 0 */
+	int64_t stopped; /* when it was told to stop, or 0 */
+};
+
+static void
+end(struct pump *p, enum reason why, const char *detail)
+{
+	if (p->done)
+		return;
+	p->done = true;
+	p->result.why = why;
+	p->result.detail = detail;
+}
+
+static bool
+pending(const struct pump *p)
+{
+	return p->head.n > 0 || p->body.n > 0;
+}
+
+/* The handler gets no more input: it has all, or wants none. */
+static void
+input_close(struct pump *p)
+{
+	spawn_close(&p->child->in);
+	p->body_open = false;
+	if (p->input.n > 0)
+		p->x->way->taken(p->x, p->input.n);
+	p->input = (struct span){ NULL, 0 };
+}
+
+/* More of the body from the client; what the handler cannot get is dropped. */
+static void
+input_fetch(struct pump *p)
+{
+	struct span bytes;
+
+	switch (p->x->way->body(p->x, &bytes)) {
+	case EXCHANGE_GONE:
+		end(p, REASON_CLIENT_GONE, NULL);
+		break;
+	case EXCHANGE_END:
+		if (p->body_open)
+			input_close(p);
+		break;
+	case EXCHANGE_WAIT:
+		break;
+	case EXCHANGE_BYTES:
+		p->fed = p->now;
+		if (!p->body_open) {
+			p->x->way->taken(p->x, bytes.n);
+			break;
+		}
+		p->input = bytes;
+		if (bytes.n > p->body_left)
+			p->input.n = (size_t)p->body_left;
+		break;
+	}
+}
+
+/* Gives the handler what is at hand; a handler may close its input early. */
+static void
+input_give(struct pump *p)
+{
+	ssize_t n = write(p->child->in, p->input.p, p->input.n);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == -1) { /* EPIPE: it has read enough */
+		input_close(p);
+		return;
+	}
+	p->x->way->taken(p->x, (size_t)n);
+	p->input = span_skip(p->input, (size_t)n);
+	p->body_left -= (uint64_t)n;
+	p->heard = p->fed = p->now;
+	if (p->body_left == 0)
+		input_close(p);
+}
+
+/* As much as can be moved without waiting. */
+static void
+input_move(struct pump *p)
+{
+	if (p->input.n == 0)
+		input_fetch(p);
+	if (p->input.n > 0 && p->child->in != -1)
+		input_give(p);
+}
+
+/* Sends what is at hand; the client may take a part. */
+static void
+output_send(struct pump *p)
+{
+	const struct span v[2] = { p->head, p->body };
+	ssize_t n = p->x->way->send(p->x, v, 2);
+	size_t head;
+
+	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n == -1) {
+		end(p, REASON_CLIENT_GONE, NULL);
+		return;
+	}
+	p->result.begun = true;
+	p->taken = p->now;
+	head = (size_t)n < p->head.n ? (size_t)n : p->head.n;
+	p->head = span_skip(p->head, head);
+	p->body = span_skip(p->body, (size_t)n - head);
+}
+
+/* The next bytes of the handler's answer, through reply. */
+static void
+output_rewrite(struct pump *p, struct span bytes)
+{
+	struct reply *r = p->job->reply;
+	size_t used = 0;
+
+	if (!p->headed) {
+		switch (reply_head(r, bytes, &used)) {
+		case REPLY_MORE:
+			return;
+		case REPLY_BAD:
+			end(p, REASON_HANDLER_BAD_ANSWER, r->fault);
+			return;
+		case REPLY_REDIRECT:
+			end(p, REASON_HANDLER_REDIRECT, r->fault);
+			return;
+		case REPLY_READY:
+			p->headed = true;
+			p->head = buf_span(&r->out);
+			break;
+		}
+	}
+	p->body = reply_body(r, span_skip(bytes, used));
+}
+
+static void
+output_read(struct pump *p)
+{
+	ssize_t n = read(p->child->out, p->job->room, PUMP_ROOM);
+
+	if (n == -1 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		p->output_ended = true;
+		return;
+	}
+	p->heard = p->taken = p->now;
+	output_rewrite(p, (struct span){ p->job->room, (size_t)n });
+	if (pending(p) && !p->done)
+		output_send(p);
+}
+
+static void
+errors_read(struct pump *p)
+{
+	char bytes[4096];
+	ssize_t n = read(p->child->err, bytes, sizeof(bytes));
+
+	if (n > 0)
+		errlog_add(&p->errors, (struct span){ bytes, (size_t)n });
+	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+		spawn_close(&p->child->err);
+}
+
+/* What is left of the errors, without waiting for whoever holds them open. */
+static void
+errors_drain(struct pump *p)
+{
+	for (int i = 0; i < ERRLOG_MAX / 4096 + 1 && p->child->err != -1 &&
+	     io_wait(p->child->err, POLLIN, 0) > 0;
+	     i++)
+		errors_read(p);
+	errlog_end(&p->errors);
+}
+
+static void
+watch(struct pump *p, int which, int fd, short events)
+{
+	p->fd[which] = (struct pollfd){ .fd = fd, .events = events };
+}
+
+/* What to wait for, given what is at hand. */
+static void
+arrange(struct pump *p)
+{
+	struct exchange *x = p->x;
+	/* past CONTENT_LENGTH, a CGI request's input is not ours to read */
+	bool listen = p->input.n == 0 && (p->body_open || !x->cgi);
+	short in = listen && x->in != -1 ? POLLIN : 0;
+	short out = (short)(x->gone | (pending(p) ? POLLOUT : 0));
+
+	if (x->in == x->out) {
+		watch(p, CLIENT_IN, -1, 0);
+		watch(p, CLIENT_OUT, x->out, (short)(in | out));
+	} else {
+		watch(p, CLIENT_IN, in ? x->in : -1, in);
+		watch(p, CLIENT_OUT, x->out, out);
+	}
+	watch(p, STOP, p->stopped == 0 ? x->stop : -1, POLLIN);
+	/* while nothing is to be written, a handler's closed end is no news */
+	watch(p, CHILD_IN, p->input.n > 0 ? p->child->in : -1, POLLOUT);
+	watch(p, CHILD_OUT, pending(p) || p->output_ended ? -1 : p->child->out,
+	    POLLIN);
+	watch(p, CHILD_ERR, p->child->err, POLLIN);
+}
+
+static void
+serve_client(struct pump *p)
+{
+	const struct pollfd *out = &p->fd[CLIENT_OUT];
+	short in = (short)(p->fd[CLIENT_IN].revents |
+	    (p->x->in == p->x->out ? out->revents : 0));
+
+	if (out->revents & (p->x->gone | POLLERR | POLLNVAL)) {
+		end(p, REASON_CLIENT_GONE, NULL);
+		return;
+	}
+	if (in & (POLLIN | POLLHUP) || p->fd[CHILD_IN].revents != 0)
+		input_move(p);
+	if (out->revents & POLLOUT && pending(p) && !p->done)
+		output_send(p);
+}
+
+static void
+serve_child(struct pump *p)
+{
+	if (p->fd[CHILD_ERR].revents != 0)
+		errors_read(p);
+	if (p->fd[CHILD_OUT].revents != 0 && !p->done)
+		output_read(p);
+	if (p->fd[STOP].revents != 0) {
+		int signal = p->x->way->stop_signal(p->x);
+
+		if (signal != 0) {
+			spawn_signal(p->child, signal);
+			p->stopped = p->now;
+		}
+	}
+}
+
+static bool
+past(const struct pump *p, int64_t since, unsigned seconds)
+{
+	return seconds > 0 && p->now - since >= (int64_t)seconds * 1000;
+}
+
+/* Each clock runs only while it is that side's turn [SPEC 4.7]. */
+static void
+check_clocks(struct pump *p)
+{
+	const struct conf_limits *l = p->job->limits;
+	bool awaiting_body = p->body_open && p->input.n == 0;
+
+	if (pending(p) || awaiting_body)
+		p->heard = p->now;
+	if (!awaiting_body)
+		p->fed = p->now;
+	if (!pending(p))
+		p->taken = p->now;
+	if (past(p, p->fed, l->body_timeout))
+		end(p, REASON_BODY_TIMEOUT, NULL);
+	if (past(p, p->heard, l->timeout))
+		end(p, REASON_HANDLER_TIMEOUT, "silent for `timeout`");
+	if (past(p, p->started, l->time_limit))
+		end(p, REASON_HANDLER_TIMEOUT, "past `time_limit`");
+	if (past(p, p->taken, l->send_timeout))
+		end(p, REASON_CLIENT_GONE, "took nothing for `send_timeout`");
+	if (p->stopped != 0 && past(p, p->stopped, l->kill_grace))
+		end(p, REASON_HANDLER_DIED, "told to stop");
+}
+
+/* Something else may hold the output open when the handler has ended (E70). */
+static void
+check_exit(struct pump *p)
+{
+	if (p->now - p->looked < TICK)
+		return;
+	p->looked = p->now;
+	if (p->exited == 0 && spawn_ended(p->child))
+		p->exited = p->now;
+	if (p->exited != 0 && !p->output_ended &&
+	    past(p, p->exited, PUMP_EXIT_GRACE)) {
+		log_warnx("%08llx the handler has ended, but a process that "
+			  "it left behind holds its output open",
+		    (unsigned long long)p->job->id);
+		p->output_ended = true;
+	}
+}
+
+static int64_t
+sooner(int64_t left, int64_t now, int64_t since, unsigned seconds)
+{
+	int64_t mine = since + (int64_t)seconds * 1000 - now;
+
+	if (seconds == 0 || mine >= left)
+		return left;
+	return mine < 0 ? 0 : mine;
+}
+
+/* How long poll may wait: until a clock could have run out. */
+static int
+patience(const struct pump *p)
+{
+	const struct conf_limits *l = p->job->limits;
+	int64_t left = p->stopped != 0 || p->exited != 0 ? TICK / 10 : TICK;
+
+	left = sooner(left, p->now, p->fed, l->body_timeout);
+	left = sooner(left, p->now, p->heard, l->timeout);
+	left = sooner(left, p->now, p->started, l->time_limit);
+	left = sooner(left, p->now, p->taken, l->send_timeout);
+	return (int)left;
+}
+
+static void
+turn(struct pump *p)
+{
+	arrange(p);
+	if (poll(p->fd, POLLED, patience(p)) == -1) {
+		if (errno != EINTR)
+			end(p, REASON_OVERLOADED, "poll failed");
+		return;
+	}
+	p->now = io_now();
+	serve_client(p);
+	if (!p->done)
+		serve_child(p);
+	check_clocks(p);
+	check_exit(p);
+}
+
+/* An answer that never had its header block: why not? */
+static void
+judge_headless(struct pump *p)
+{
+	const struct spawn_child *c = p->child;
+
+	if (*c->exec_errno != 0)
+		end(p, REASON_HANDLER_NOT_STARTED, NULL);
+	else if (c->pid == 0 && (c->killed || c->status != 0))
+		end(p, REASON_HANDLER_DIED, NULL);
+	else
+		end(p, REASON_HANDLER_BAD_ANSWER, "no whole header block");
+}
+
+/* The output has ended: was it all, and how did the handler end? */
+static void
+judge(struct pump *p)
+{
+	const struct reply *r = p->job->reply;
+	const struct spawn_child *c = p->child;
+
+	spawn_reap(p->child, io_now() + PUMP_REAP_MS);
+	if (!p->headed)
+		judge_headless(p);
+	else if (reply_end(r) != REASON_OK)
+		end(p,
+		    c->pid == 0 && c->killed ? REASON_HANDLER_DIED :
+					       REASON_HANDLER_BAD_ANSWER,
+		    "the body ended early");
+	else if (c->pid == 0 && c->killed && r->left == UINT64_MAX &&
+	    !r->bodiless)
+		end(p, REASON_HANDLER_DIED, "killed within its body");
+	else
+		end(p, REASON_OK, r->warning);
+}
+
+struct pump_result
+pump_run(const struct pump_job *job)
+{
+	struct pump p = {
+		.job = job,
+		.x = job->x,
+		.child = job->child,
+		.body_left = job->body,
+		.body_open = job->body > 0 && job->child->in != -1,
+	};
+
+	p.now = p.started = p.looked = io_now();
+	p.heard = p.fed = p.taken = p.now;
+	errlog_init(&p.errors, job->x, job->id);
+	if (p.body_open)
+		input_move(&p);
+	while (!p.done && !(p.output_ended && !pending(&p)))
+		turn(&p);
+	if (!p.done)
+		judge(&p);
+	errors_drain(&p);
+	return p.result;
+}

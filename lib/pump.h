@@ -1,0 +1,45 @@
+/*
+ * pump: moves a request's body to a handler and the handler's answer back,
+ * both at once, with back-pressure and a clock on every wait [SPEC 4.3 to
+ * 4.10, E29 to E34, E67 to E79].
+ */
+#ifndef PUMP_H
+#define PUMP_H
+
+#include "conf.h"
+#include "errlog.h"
+#include "exchange.h"
+#include "reply.h"
+#include "spawn.h"
+
+enum {
+	PUMP_ROOM = 65536,   /* as much as a pipe holds */
+	PUMP_EXIT_GRACE = 2, /* seconds of an open output after exit (E70) */
+	PUMP_REAP_MS = 100   /* for a handler that closed its output to end */
+};
+
+struct pump_job {
+	struct exchange *x;
+	struct reply *reply;       /* as after reply_init() */
+	struct spawn_child *child; /* running */
+	const struct conf_limits *limits;
+	uint64_t body; /* how many bytes of the body are the handler's */
+	uint64_t id;   /* of the request, for the lines of the error log */
+	char *room;    /* PUMP_ROOM bytes */
+};
+
+struct pump_result {
+	enum reason why;
+	bool begun; /* bytes have gone out: no answer of ours can follow */
+	const char *detail; /* for the log, or NULL */
+};
+
+/*
+ * Runs until the handler's answer is whole and sent, but for
+ * exchange_way.finish(), or until something failed: see SPEC 4.7 for the
+ * reasons.  The child may still run afterwards, in either case; a child that
+ * has been reaped has its status in it.
+ */
+struct pump_result pump_run(const struct pump_job *job);
+
+#endif

@@ -1,0 +1,226 @@
+#include "spawn.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "io.h"
+
+int *
+spawn_cells(size_t n)
+{
+	void *p = mmap(NULL, n * sizeof(int), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void
+spawn_close(int *end)
+{
+	if (*end != -1)
+		close(*end);
+	*end = -1;
+}
+
+void
+spawn_cells_free(int *cells, size_t n)
+{
+	if (cells != NULL)
+		munmap(cells, n * sizeof(int));
+}
+
+/* The three pipes; [0] is read, [1] is written. */
+struct pipes {
+	int in[2], out[2], err[2];
+};
+
+static const struct pipes no_pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+
+static void
+pipes_close(struct pipes *p)
+{
+	int error = errno;
+
+	for (int i = 0; i < 2; i++) {
+		spawn_close(&p->in[i]);
+		spawn_close(&p->out[i]);
+		spawn_close(&p->err[i]);
+	}
+	errno = error;
+}
+
+static int
+pipes_open(struct pipes *p, bool with_input)
+{
+	*p = no_pipes;
+	if (pipe2(p->out, O_CLOEXEC) == -1 || pipe2(p->err, O_CLOEXEC) == -1 ||
+	    (with_input &&
+		(pipe2(p->in, O_CLOEXEC) == -1 ||
+		    io_nonblock(p->in[1]) == -1))) {
+		pipes_close(p);
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * The child's side of vfork(2): it borrows our memory and our stack, so it
+ * calls nothing but async-signal-safe functions and changes nothing but its
+ * cell.  All signals are blocked until the last moment, so that none of our
+ * handlers runs in it.  Never returns.
+ */
+static void
+child_run(const struct spawn_command *c, const struct pipes *p, int *cell)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	setpgid(0, 0);
+	if (dup2(c->in == -1 ? p->in[0] : c->in, 0) != -1 &&
+	    dup2(p->out[1], 1) != -1 && dup2(p->err[1], 2) != -1 &&
+	    syscall(SYS_close_range, 3U, ~0U, 0U) == 0 && chdir(c->dir) == 0 &&
+	    sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+		execve(c->file, c->argv, c->vars);
+	*cell = errno;
+	_exit(127);
+}
+
+int
+spawn_start(
+    const struct spawn_command *c, int *exec_errno, struct spawn_child *out)
+{
+	struct pipes p;
+	sigset_t all, old;
+	pid_t pid;
+
+	if (pipes_open(&p, c->in == -1) == -1)
+		return -1;
+	*exec_errno = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = vfork();
+	if (pid == 0)
+		child_run(c, &p, exec_errno);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (pid == -1) {
+		pipes_close(&p);
+		return -1;
+	}
+	*out = (struct spawn_child){ .pid = pid,
+		.in = p.in[1],
+		.out = p.out[0],
+		.err = p.err[0],
+		.exec_errno = exec_errno };
+	p.in[1] = p.out[0] = p.err[0] = -1;
+	pipes_close(&p);
+	return 0;
+}
+
+int
+spawn_replace(const struct spawn_command *c)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	if ((c->in == -1 || dup2(c->in, 0) != -1) &&
+	    syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0 &&
+	    chdir(c->dir) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+		execve(c->file, c->argv, c->vars);
+	return errno;
+}
+
+/* Remembers how it ended, and forgets its number. */
+static void
+reaped(struct spawn_child *c, const siginfo_t *info)
+{
+	c->status = info->si_status;
+	c->killed = info->si_code != CLD_EXITED;
+	c->pid = 0;
+}
+
+bool
+spawn_ended(const struct spawn_child *c)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (c->pid == 0)
+		return true;
+	return waitid(P_PID, (id_t)c->pid, &info,
+		   WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid != 0;
+}
+
+void
+spawn_signal(const struct spawn_child *c, int signal)
+{
+	/* where vfork(2) is a fork(2), it may have no group yet */
+	if (c->pid != 0 && kill(-c->pid, signal) == -1 && errno == ESRCH)
+		kill(c->pid, signal);
+}
+
+static bool
+reap_now(struct spawn_child *c)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG) == -1) {
+		/* somebody else's wait took it: there is no more to know */
+		c->pid = 0;
+		return true;
+	}
+	if (info.si_pid == 0)
+		return false;
+	reaped(c, &info);
+	return true;
+}
+
+/* Waits for its end without reaping, so that its group keeps its number. */
+static bool
+wait_end(const struct spawn_child *c, int64_t until)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+
+	if (pidfd != -1) {
+		io_wait(pidfd, POLLIN, until);
+		close(pidfd);
+		return spawn_ended(c);
+	}
+	/* no descriptor is left: look now and then */
+	while (!spawn_ended(c) && io_now() < until)
+		poll(NULL, 0, 10);
+	return spawn_ended(c);
+}
+
+bool
+spawn_reap(struct spawn_child *c, int64_t until)
+{
+	if (c->pid == 0 || reap_now(c))
+		return true;
+	wait_end(c, until);
+	return reap_now(c);
+}
+
+void
+spawn_end(struct spawn_child *c, unsigned grace)
+{
+	spawn_close(&c->in);
+	spawn_close(&c->out);
+	spawn_close(&c->err);
+	if (c->pid == 0)
+		return;
+	spawn_signal(c, SIGTERM);
+	if (!spawn_ended(c))
+		wait_end(c, io_now() + (int64_t)grace * 1000);
+	spawn_signal(c, SIGKILL);
+	while (!spawn_reap(c, io_now() + 60000))
+		; /* in an uninterruptible sleep: its slot waits with it */
+}

@@ -1,0 +1,365 @@
+#include "target.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* s and t as one C string; false where they do not fit. */
+static bool
+copy(char *out, size_t size, struct span s, struct span t)
+{
+	if (s.n >= size || t.n >= size - s.n)
+		return false;
+	if (s.n > 0)
+		memcpy(out, s.p, s.n);
+	if (t.n > 0)
+		memcpy(out + s.n, t.p, t.n);
+	out[s.n + t.n] = '\0';
+	return true;
+}
+
+static const struct span nothing = { "", 0 };
+
+/* The directory that a path names a file in. */
+static void
+set_dir(struct target *t)
+{
+	char *slash;
+
+	strcpy(t->dir, t->script);
+	slash = strrchr(t->dir, '/');
+	if (slash == t->dir)
+		slash++;
+	*slash = '\0';
+}
+
+static void
+set_own_argv(struct target *t)
+{
+	strcpy(t->file, t->script);
+	t->argv[0] = t->file;
+	t->argv[1] = NULL;
+}
+
+enum reason
+target_program(const char *path, struct target *out)
+{
+	out->new_path = false;
+	if (!copy(out->script, sizeof(out->script), span_of(path), nothing))
+		return REASON_HANDLER_MISSING;
+	set_dir(out);
+	set_own_argv(out);
+	return REASON_OK;
+}
+
+enum reason
+target_words(int argc, char *const argv[], struct target *out)
+{
+	enum reason why;
+
+	if (argc == 0)
+		return REASON_POLICY_ERROR;
+	why = target_program(argv[0], out);
+	for (int i = 1; i < argc && i <= TARGET_ARGV_MAX; i++) {
+		out->argv[i] = argv[i];
+		out->argv[i + 1] = NULL;
+	}
+	return why;
+}
+
+/* "proxy:fcgi://host:port/path" and the like, as Apache says it (E12). */
+static struct span
+without_proxy(struct span name)
+{
+	struct span rest = name, piece;
+
+	if (!span_starts(name, SPAN("proxy:")))
+		return name;
+	while (span_cut(&rest, '/', &piece))
+		if (piece.n == 0) /* between the slashes of "://" */
+			break;
+	span_cut(&rest, '/', &piece);
+	return rest.p == NULL ? nothing :
+				(struct span){ rest.p - 1, rest.n + 1 };
+}
+
+/* An absolute path without ".", ".." or an empty segment (E24). */
+static bool
+is_plain(struct span path)
+{
+	struct span piece;
+
+	if (path.n == 0 || *path.p != '/')
+		return false;
+	path = span_skip(path, 1);
+	while (span_cut(&path, '/', &piece))
+		if (span_eq(piece, SPAN(".")) || span_eq(piece, SPAN("..")) ||
+		    (piece.n == 0 && path.n > 0))
+			return false;
+	return true;
+}
+
+enum kind { KIND_FILE, KIND_DIR, KIND_OTHER, KIND_NONE, KIND_FORBIDDEN };
+
+static enum kind
+kind_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return errno == EACCES ? KIND_FORBIDDEN : KIND_NONE;
+	return S_ISREG(st.st_mode) ? KIND_FILE :
+	    S_ISDIR(st.st_mode)    ? KIND_DIR :
+				     KIND_OTHER;
+}
+
+static enum reason
+reason_of(enum kind k)
+{
+	return k == KIND_FILE                      ? REASON_OK :
+	    k == KIND_OTHER || k == KIND_FORBIDDEN ? REASON_HANDLER_FORBIDDEN :
+						     REASON_HANDLER_MISSING;
+}
+
+/*
+ * Cuts segments off path until it names something; what was cut is in *rest,
+ * a part of `whole`, which is what path held before.
+ */
+static enum kind
+walk_up(char *path, struct span whole, struct span *rest)
+{
+	enum kind k = kind_of(path);
+	char *slash;
+
+	while (k == KIND_NONE && (slash = strrchr(path, '/')) != path) {
+		*slash = '\0';
+		k = kind_of(path);
+	}
+	*rest = span_skip(whole, strlen(path));
+	/* a directory that does not go on to the file is not one to run */
+	return k == KIND_DIR && rest->n > 0 ? KIND_NONE : k;
+}
+
+/* Adds segments of `info` to path until a file is there; *used of them. */
+static enum kind
+walk_down(char *path, size_t size, struct span info, size_t *used)
+{
+	size_t n = strlen(path), start = path[n - 1] == '/' ? n - 1 : n;
+	enum kind k = KIND_DIR;
+
+	*used = 0;
+	while (k == KIND_DIR && *used < info.n) {
+		size_t end = *used + 1;
+
+		while (end < info.n && info.p[end] != '/')
+			end++;
+		if (start + end >= size)
+			return KIND_NONE;
+		memcpy(path + start, info.p, end);
+		path[start + end] = '\0';
+		*used = end;
+		k = kind_of(path);
+	}
+	return k == KIND_DIR ? KIND_NONE : k;
+}
+
+static bool
+is_below(const char *path, const char *root)
+{
+	size_t n = strlen(root);
+
+	if (strcmp(root, "/") == 0)
+		return true;
+	return strncmp(path, root, n) == 0 && path[n] == '/';
+}
+
+/* What the script is to see, once it is known where its path ends. */
+static bool
+set_path(struct target *t, struct span name, struct span info)
+{
+	t->new_path = true;
+	return copy(t->script_name, sizeof(t->script_name), name, nothing) &&
+	    copy(t->path_info, sizeof(t->path_info), info, nothing);
+}
+
+/*
+ * SCRIPT_FILENAME went on behind the file by `rest` (E27).  Where PATH_INFO
+ * says so already, nothing changes; where SCRIPT_NAME has it, it moves over.
+ */
+static bool
+move_rest(struct target *t, const struct cgienv *e, struct span rest)
+{
+	struct span name = e->script_name;
+
+	if (rest.n == 0 || span_eq(rest, e->path_info))
+		return set_path(t, name, e->path_info);
+	if (name.n >= rest.n &&
+	    span_eq(span_skip(name, name.n - rest.n), rest)) {
+		name.n -= rest.n;
+		t->new_path = true;
+		return copy(t->script_name, sizeof(t->script_name), name,
+			   nothing) &&
+		    copy(
+			t->path_info, sizeof(t->path_info), rest, e->path_info);
+	}
+	return set_path(t, name, rest);
+}
+
+/* PATH_INFO's first `used` bytes led to the file (E27). */
+static bool
+move_info(struct target *t, const struct cgienv *e, size_t used)
+{
+	struct span head = { e->path_info.p, used }, name = e->script_name;
+
+	if (name.n > 0 && name.p[name.n - 1] == '/')
+		name.n--;
+	t->new_path = true;
+	return copy(t->script_name, sizeof(t->script_name), name, head) &&
+	    copy(t->path_info, sizeof(t->path_info),
+		span_skip(e->path_info, used), nothing);
+}
+
+/* Resolves every link of path, which names a file, into t->script. */
+static enum reason
+resolve(struct target *t, const char *path, const char *root)
+{
+	if (realpath(path, t->script) == NULL || !is_below(t->script, root))
+		return REASON_HANDLER_MISSING;
+	set_dir(t);
+	set_own_argv(t);
+	return REASON_OK;
+}
+
+enum reason
+target_script(const struct cgienv *e, const char *root, struct target *out)
+{
+	struct span whole = without_proxy(e->script_filename), rest;
+	char path[PATH_MAX];
+	enum kind k;
+	size_t used;
+	bool fits;
+
+	if (!is_plain(whole) || !copy(path, sizeof(path), whole, nothing))
+		return REASON_HANDLER_MISSING;
+	k = walk_up(path, whole, &rest);
+	if (k == KIND_DIR && rest.n == 0 && is_plain(e->path_info)) {
+		k = walk_down(path, sizeof(path), e->path_info, &used);
+		fits = move_info(out, e, used);
+	} else
+		fits = move_rest(out, e, rest);
+	if (k != KIND_FILE || !fits)
+		return fits ? reason_of(k) : REASON_HANDLER_MISSING;
+	return resolve(out, path, root);
+}
+
+enum reason
+target_action(const struct cgienv *e, const char *root, struct target *out)
+{
+	struct span whole = e->path_translated, rest, name;
+	char path[PATH_MAX];
+	enum reason why;
+	enum kind k;
+
+	if (e->redirect_status.n == 0 || !is_plain(whole) ||
+	    !copy(path, sizeof(path), whole, nothing))
+		return REASON_NOT_REDIRECTED;
+	k = walk_up(path, whole, &rest);
+	if (k != KIND_FILE)
+		return reason_of(k);
+	why = resolve(out, path, root);
+	if (why != REASON_OK)
+		return REASON_NOT_REDIRECTED;
+	/* PATH_INFO is the URL's path: the script's name, and what follows */
+	name = e->path_info;
+	if (name.n < rest.n || !span_eq(span_skip(name, name.n - rest.n), rest))
+		rest = nothing;
+	name.n -= rest.n;
+	return set_path(out, name, rest) ? REASON_OK : REASON_HANDLER_MISSING;
+}
+
+/* The same device and inode. */
+static bool
+same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	    x.st_ino == y.st_ino;
+}
+
+bool
+target_is_self(struct span path)
+{
+	char name[PATH_MAX];
+
+	return path.n > 0 && copy(name, sizeof(name), path, nothing) &&
+	    same_file(name, "/proc/self/exe");
+}
+
+/*
+ * "/bin/sh -eu", one argument from the kernel, and the script behind it, as an
+ * argument list.
+ */
+static bool
+set_interpreter(struct target *t, const char *text)
+{
+	struct span rest = span_of(text), word;
+	char *at = t->words, *end = t->words + sizeof(t->words);
+	size_t n = 0;
+
+	while (span_cut(&rest, ' ', &word)) {
+		if (word.n == 0)
+			continue;
+		if (n == TARGET_ARGV_MAX ||
+		    !copy(at, (size_t)(end - at), word, nothing))
+			return false;
+		t->argv[n++] = at;
+		at += word.n + 1;
+	}
+	if (n == 0 || t->argv[0][0] != '/')
+		return false;
+	strcpy(t->file, t->argv[0]);
+	t->argv[n++] = t->script;
+	t->argv[n] = NULL;
+	return true;
+}
+
+bool
+target_command_line(const struct cgienv *e, int argc, char *const argv[],
+    struct target *out, enum reason *why)
+{
+	char name[PATH_MAX];
+	int at;
+
+	*why = REASON_OK;
+	if (e->script_filename.n == 0 || target_is_self(e->script_filename) ||
+	    !copy(name, sizeof(name), e->script_filename, nothing))
+		return false;
+	for (at = 1; at <= 2 && at < argc; at++)
+		if (same_file(argv[at], name))
+			break;
+	if (at > 2 || at >= argc)
+		return false;
+	out->new_path = false;
+	if (realpath(argv[at], out->script) == NULL)
+		*why = REASON_HANDLER_MISSING;
+	set_dir(out);
+	if (at == 1)
+		set_own_argv(out);
+	else if (!set_interpreter(out, argv[1]))
+		*why = REASON_HANDLER_FORBIDDEN;
+	return *why == REASON_OK;
+}
+
+enum reason
+target_exec_fault(const char *file, int exec_errno)
+{
+	enum kind k = kind_of(file);
+
+	/* the file is in order, but its interpreter or format is not (E26) */
+	if (k == KIND_FILE && exec_errno != EACCES)
+		return REASON_HANDLER_NOT_STARTED;
+	return k == KIND_FILE ? REASON_HANDLER_FORBIDDEN : reason_of(k);
+}
