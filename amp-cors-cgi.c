@@ -76,17 +76,13 @@ config_path(const char *option)
 
 /* The bytes of body that standard input holds. */
 static uint64_t
-cgi_body(void)
+cgi_body(const struct cgienv *e)
 {
-	struct cgienv e;
-
-	if (cgienv_read(environ, &e) != REASON_OK)
-		return e.has_length ? e.length : 0;
-	switch (cgienv_body(&e)) {
+	switch (cgienv_body(e)) {
 	case CGIENV_NO_BODY:
 		return 0;
 	case CGIENV_LENGTH:
-		return e.length;
+		return e->length;
 	case CGIENV_UNKNOWN:
 		break;
 	}
@@ -114,6 +110,29 @@ cgi_request(struct cgi *c, const struct conf *conf, int argc, char *argv[])
 	gate_free(gate);
 }
 
+static void
+cgi_serve(struct cgi *c, int argc, char *argv[])
+{
+	struct faults faults = { .first_alone = true };
+	struct conf *conf = NULL;
+
+	switch (conf_load(config_path(NULL), CONF_FOR_CGI, report, &faults,
+	    &conf)) {
+	case CONF_OK:
+		log_open("amp-cors-cgi", conf_server(conf)->log,
+		    conf_server(conf)->log_level);
+		cgi_request(c, conf, argc, argv);
+		break;
+	case CONF_BAD:
+		gate_fault(&c->x, REASON_POLICY_ERROR);
+		break;
+	case CONF_NO_LIST:
+		gate_fault(&c->x, REASON_POLICY_UNAVAILABLE);
+		break;
+	}
+	conf_free(conf);
+}
+
 /*
  * One request.  Nothing on the command line is an option: it is the client's
  * [SPEC 5.1].
@@ -121,31 +140,22 @@ cgi_request(struct cgi *c, const struct conf *conf, int argc, char *argv[])
 static int
 cgi_main(int argc, char *argv[])
 {
-	struct faults faults = { .first_alone = true };
-	struct conf *conf = NULL;
+	struct cgienv e;
 	struct cgi c;
 	int status;
 
-	cgi_init(&c, environ, cgi_body());
-	switch (conf_load(
-	    config_path(NULL), CONF_FOR_CGI, report, &faults, &conf)) {
-	case CONF_OK:
-		log_open("amp-cors-cgi", conf_server(conf)->log,
-		    conf_server(conf)->log_level);
-		cgi_request(&c, conf, argc, argv);
-		break;
-	case CONF_BAD:
-		gate_fault(&c.x, REASON_POLICY_ERROR);
-		break;
-	case CONF_NO_LIST:
-		gate_fault(&c.x, REASON_POLICY_UNAVAILABLE);
-		break;
-	}
+	cgienv_read(environ, &e); /* faults of it are the gate's affair */
+	cgi_init(&c, environ, cgi_body(&e));
+	if (e.loop) { /* E20: before the policy, which a handler has not got */
+		log_errx("the handler %.*s leads back to the front",
+		    (int)e.script_filename.n, e.script_filename.p);
+		gate_fault(&c.x, REASON_HANDLER_LOOP);
+	} else
+		cgi_serve(&c, argc, argv);
 	/* an answer that ended early must not look whole (E52) */
 	status = c.x.finished && !c.failed ? EX_OK : EX_SOFTWARE;
 	cgi_drain(&c);
 	cgi_free(&c);
-	conf_free(conf);
 	return status;
 }
 
@@ -276,8 +286,8 @@ door_open(struct door *d, const struct options *o, const struct conf_server *s)
 	}
 	for (int fd = SYSTEMD_FIRST; fd < SYSTEMD_FIRST + handed; fd++) {
 		if (!io_is_listening(fd)) {
-			log_errx(
-			    "LISTEN_FDS: descriptor %d does not listen", fd);
+			log_errx("LISTEN_FDS: descriptor %d does not listen",
+			    fd);
 			return false;
 		}
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -305,7 +315,7 @@ is_public(int fd)
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 		struct sockaddr_storage room;
-	} a;
+	} a = { .room = { 0 } };
 	socklen_t n = sizeof(a);
 
 	if (getsockname(fd, &a.any, &n) == -1 || a.any.sa_family == AF_UNIX)
@@ -316,8 +326,8 @@ is_public(int fd)
 }
 
 static bool
-load_peers(
-    const struct conf_server *s, const struct door *d, struct peers *peers)
+load_peers(const struct conf_server *s, const struct door *d,
+    struct peers *peers)
 {
 	char fault[256];
 
@@ -344,11 +354,10 @@ drop_privileges(const struct conf_server *s)
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 
-	if (s->user == NULL && s->group == NULL) {
-		if (uid == 0)
-			log_warnx("runs as root: set user in [server]");
+	if (s->user == NULL && uid == 0)
+		log_warnx("runs as root: set user in [server]");
+	if (s->user == NULL && s->group == NULL)
 		return true;
-	}
 	if (s->user != NULL && !io_user(s->user, &uid, &gid)) {
 		log_errx("no such user: %s", s->user);
 		return false;
@@ -359,7 +368,8 @@ drop_privileges(const struct conf_server *s)
 	}
 	if ((uid == geteuid() && gid == getegid()))
 		return true;
-	if ((s->user != NULL && initgroups(s->user, gid) == -1) ||
+	if ((s->user != NULL ? initgroups(s->user, gid) : setgroups(1, &gid)) ==
+		-1 ||
 	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1) {
 		log_err("cannot become user %u, group %u", uid, gid);
 		return false;
@@ -369,8 +379,8 @@ drop_privileges(const struct conf_server *s)
 
 /* Every endpoint needs a handler, its own or the command line's. */
 static bool
-check_handlers(
-    const struct conf *conf, const char *config, const struct options *o)
+check_handlers(const struct conf *conf, const char *config,
+    const struct options *o)
 {
 	const struct conf_endpoint *ep;
 	size_t n = conf_endpoints(conf, &ep);
@@ -398,6 +408,12 @@ resolve_handler(struct options *o)
 
 	if (o->argc == 0)
 		return true;
+	if (o->argc > TARGET_ARGV_MAX) {
+		fprintf(stderr,
+		    "amp-cors-cgi: handler %s: more than %d words\n",
+		    o->argv[0], TARGET_ARGV_MAX);
+		return false;
+	}
 	if (realpath(o->argv[0], path) == NULL) {
 		fprintf(stderr, "amp-cors-cgi: handler %s: %s\n", o->argv[0],
 		    strerror(errno));
@@ -535,8 +551,9 @@ server_main(int argc, char *argv[])
 		return EX_USAGE;
 	}
 	status = EX_CONFIG;
-	if (conf_load(config, CONF_FOR_SERVER, report, &faults, &conf) ==
-		CONF_OK &&
+	/* a check alone does not know for which way in the policy is */
+	if (conf_load(config, o.check ? CONF_FOR_CGI : CONF_FOR_SERVER, report,
+		&faults, &conf) == CONF_OK &&
 	    resolve_handler(&o)) {
 		if (!handed && !o.check && conf_server(conf)->listen == NULL) {
 			usage(stderr);

@@ -30,7 +30,7 @@ bool address_domain_valid(struct span domain);
  * The address as it is compared: the domain in lower case, and the local part
  * too where fold_local.  Returns the length; no terminator is written.
  */
-size_t address_fold(
-    const struct address *a, bool fold_local, char out[ADDRESS_MAX]);
+size_t address_fold(const struct address *a, bool fold_local,
+    char out[ADDRESS_MAX]);
 
 #endif

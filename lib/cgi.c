@@ -161,6 +161,9 @@ cgi_init(struct cgi *c, char *const vars[], uint64_t body)
 {
 	sigset_t stop = stop_signals(), pipe;
 
+	/* what the web server ignores, a handler would ignore too (E73) */
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &pipe, NULL);

@@ -25,8 +25,8 @@ struct cgi {
 
 /*
  * Blocks PIPE, and TERM and INT, which then show in x.stop, so that they can go
- * on to the handler.  body: the bytes that the input holds,
- * UINT64_MAX where only its end tells.
+ * on to the handler; no signal is ignored from then on.  body: the bytes that
+ * the input holds, UINT64_MAX where only its end tells.
  */
 void cgi_init(struct cgi *c, char *const vars[], uint64_t body);
 

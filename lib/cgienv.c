@@ -168,8 +168,8 @@ static const struct known known_names[] = {
 	KNOWN("HTTP_AMP_EMAIL_SENDER", REPEAT_NEVER, e.policy.sender),
 	KNOWN("HTTP_ACCESS_CONTROL_REQUEST_METHOD", REPEAT_NEVER,
 	    e.policy.want_method),
-	KNOWN(
-	    "HTTP_ACCESS_CONTROL_REQUEST_HEADERS", REPEAT_NEVER, want_headers),
+	KNOWN("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", REPEAT_NEVER,
+	    want_headers),
 	KNOWN("SCRIPT_NAME", REPEAT_EQUAL, e.script_name),
 	KNOWN("PATH_INFO", REPEAT_EQUAL, e.path_info),
 	KNOWN("SCRIPT_FILENAME", REPEAT_EMPTY, e.script_filename),
@@ -190,8 +190,8 @@ find_known(struct span name)
 }
 
 static void
-read_repeat(
-    struct reading *r, const struct known *known, const char *a, const char *b)
+read_repeat(struct reading *r, const struct known *known, const char *a,
+    const char *b)
 {
 	enum repeat rule = known == NULL ? REPEAT_EMPTY : known->repeat;
 	bool equal = strcmp(a, b) == 0;
@@ -212,8 +212,8 @@ read_var(struct reading *r, struct seen *seen, size_t i, const struct var *v)
 	if (at == NULL)
 		r->bad = true;
 	else if (*at != i)
-		read_repeat(
-		    r, known, seen->vars[*at] + v->name.n + 1, v->value);
+		read_repeat(r, known, seen->vars[*at] + v->name.n + 1,
+		    v->value);
 	if (*v->value == '\0')
 		return;
 	/* what comes next is measured against a value, not against nothing */
@@ -427,8 +427,8 @@ add_ours(struct buf *text, const struct cgienv_change *c, bool add_path)
 }
 
 bool
-cgienv_child(
-    char *const vars[], const struct cgienv_change *c, struct cgienv_list *out)
+cgienv_child(char *const vars[], const struct cgienv_change *c,
+    struct cgienv_list *out)
 {
 	/* ours, the front's own PATH, and NULL */
 	size_t max = count(vars) + count(c->names) + OURS_MAX + 2, n;

@@ -79,8 +79,8 @@ struct cgienv_list {
  * Most strings are not copied: vars and own must outlive the list.  False where
  * memory is out, or for names that cgienv_read() refuses.
  */
-bool cgienv_child(
-    char *const vars[], const struct cgienv_change *c, struct cgienv_list *out);
+bool cgienv_child(char *const vars[], const struct cgienv_change *c,
+    struct cgienv_list *out);
 
 #define CGIENV_PATH "/usr/local/bin:/usr/bin:/bin"
 

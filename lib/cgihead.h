@@ -39,8 +39,8 @@ void cgihead_init(struct cgihead *h, size_t max);
  * a bad answer, for a block over max, and where memory is out; *used is then
  * all of in.  Any split of the same bytes gives the same result.
  */
-enum cgihead_state cgihead_feed(
-    struct cgihead *h, struct span in, size_t *used);
+enum cgihead_state cgihead_feed(struct cgihead *h, struct span in,
+    size_t *used);
 
 /* The first field of this name, in any case; NULL where there is none. */
 const struct field *cgihead_find(const struct cgihead *h, struct span name);

@@ -67,8 +67,8 @@ const struct conf_server conf_server_defaults = {
 /* Sections: what scan hands out becomes a tree of sections and keys. */
 
 static void
-scan_fault(
-    void *ctx, struct scan_place at, const char *fault, const char *expected)
+scan_fault(void *ctx, struct scan_place at, const char *fault,
+    const char *expected)
 {
 	struct loading *l = ctx;
 
@@ -95,8 +95,8 @@ unknown_section(struct loading *l, const struct scan_entry *e, struct span word)
 }
 
 static bool
-endpoint_name_good(
-    struct loading *l, const struct scan_entry *e, struct span name)
+endpoint_name_good(struct loading *l, const struct scan_entry *e,
+    struct span name)
 {
 	bool good = name.n > 0 && name.n <= CONF_NAME_MAX && name.p[0] != '.' &&
 	    name.p[0] != '-' && name.p[0] != '_';
@@ -209,8 +209,8 @@ unknown_key(struct loading *l, const struct scan_entry *e)
 }
 
 static void
-misplaced_key(
-    struct loading *l, const struct scan_entry *e, const struct conf_key *k)
+misplaced_key(struct loading *l, const struct scan_entry *e,
+    const struct conf_key *k)
 {
 	char expected[80];
 
@@ -227,8 +227,8 @@ repeated_key(struct loading *l, const struct scan_entry *e,
 
 	snprintf(expected, sizeof(expected), "write it once; line %u has it",
 	    first->at.line);
-	conf_faults_error(
-	    &l->faults, NULL, e->at, expected, "repeated key '%s'", k->name);
+	conf_faults_error(&l->faults, NULL, e->at, expected,
+	    "repeated key '%s'", k->name);
 }
 
 static void
@@ -370,8 +370,8 @@ add_rule(struct loading *l, const struct conf_entry *e, struct span word,
 
 /* False where memory is out or a rule or a file is bad; it is reported. */
 static bool
-fill_list(
-    struct loading *l, const struct conf_entry *e, bool files, struct lists *to)
+fill_list(struct loading *l, const struct conf_entry *e, bool files,
+    struct lists *to)
 {
 	struct span rest = e->value, word;
 	const char *file;
@@ -444,8 +444,8 @@ add_source(struct loading *l, struct conf_draft *d, enum conf_key_id key,
 	to[p->nsenders] = lists_source(lists);
 	/* plain CGI asks this at each request: spare it where it can */
 	if (check_risks && lists_wide(lists))
-		conf_risk_senders(
-		    &l->reader, e, to[p->nsenders], risks_left(e, d->risks));
+		conf_risk_senders(&l->reader, e, to[p->nsenders],
+		    risks_left(e, d->risks));
 	p->nsenders++;
 	return lists_count(lists) + e->list_failed;
 }
@@ -525,8 +525,8 @@ apply(struct loading *l, const struct section *s, struct conf_draft *d)
 }
 
 static void
-take_endpoint(
-    struct loading *l, const struct section *s, struct conf_draft draft)
+take_endpoint(struct loading *l, const struct section *s,
+    struct conf_draft draft)
 {
 	apply(l, s, &draft);
 	draft.endpoint.name = arena_string(l->reader.arena, s->name);
@@ -581,8 +581,8 @@ take_endpoints(struct loading *l)
 	struct conf_draft policy = { 0 };
 	size_t n = 0;
 
-	l->conf->endpoint = arena_alloc(
-	    l->reader.arena, (l->nendpoints + 1) * sizeof(*l->conf->endpoint));
+	l->conf->endpoint = arena_alloc(l->reader.arena,
+	    (l->nendpoints + 1) * sizeof(*l->conf->endpoint));
 	if (l->conf->endpoint == NULL)
 		return;
 	take_policy(l, &policy);
@@ -651,8 +651,8 @@ is_below(const struct joined *j, const char *path)
 }
 
 const struct conf_endpoint *
-conf_endpoint(
-    const struct conf *c, struct span script_name, struct span path_info)
+conf_endpoint(const struct conf *c, struct span script_name,
+    struct span path_info)
 {
 	const struct joined j = { script_name, path_info };
 	const struct conf_endpoint *best = NULL;
@@ -677,15 +677,15 @@ is_address(struct span word)
 	bool six = memchr(word.p, ':', word.n) != NULL;
 	char text[128]; /* more than the longest word of CONF_WORD */
 
-	snprintf(
-	    text, sizeof(text), six ? "[%.*s]:1" : "%.*s:1", CONF_WORD(word));
+	snprintf(text, sizeof(text), six ? "[%.*s]:1" : "%.*s:1",
+	    CONF_WORD(word));
 	return conf_keys_listen(span_of(text)) != CONF_LISTEN_BAD;
 }
 
 /* Users for a Unix socket, addresses for TCP; either, where nobody knows. */
 static void
-check_peers(
-    struct loading *l, const struct conf_entry *e, bool users, bool addresses)
+check_peers(struct loading *l, const struct conf_entry *e, bool users,
+    bool addresses)
 {
 	struct span rest = e->value, word;
 
@@ -710,7 +710,8 @@ finish_server(struct loading *l, const struct conf_draft *d)
 	enum conf_listen kind =
 	    conf_keys_listen(listen == NULL ? SPAN("") : listen->value);
 
-	if (kind == CONF_LISTEN_WORLD && d->server.npeers == 0)
+	if (listen != NULL && kind == CONF_LISTEN_WORLD &&
+	    d->server.npeers == 0)
 		conf_faults_error(&l->faults, NULL, listen->value_at,
 		    "name the web servers' addresses in peers, or listen on "
 		    "127.0.0.1 or a Unix socket",
@@ -719,8 +720,8 @@ finish_server(struct loading *l, const struct conf_draft *d)
 	if (peers == NULL || kind == CONF_LISTEN_BAD ||
 	    kind == CONF_LISTEN_NONE)
 		return;
-	check_peers(
-	    l, peers, kind == CONF_LISTEN_UNIX, kind != CONF_LISTEN_UNIX);
+	check_peers(l, peers, kind == CONF_LISTEN_UNIX,
+	    kind != CONF_LISTEN_UNIX);
 }
 
 static void
@@ -784,9 +785,9 @@ conf_load(const char *file, enum conf_use use, conf_report_fn *report,
 	l.last = &l.first;
 	l.faults = (struct conf_faults){ .arena = &c->arena,
 		.file = arena_string(&c->arena, span_of(file)) };
-	l.reader = (struct conf_reader){
-		.use = use, .arena = &c->arena, .faults = &l.faults
-	};
+	l.reader = (struct conf_reader){ .use = use,
+		.arena = &c->arena,
+		.faults = &l.faults };
 	if (l.faults.file != NULL)
 		load_file(&l);
 	else

@@ -83,8 +83,8 @@ enum conf_result conf_load(const char *file, enum conf_use use,
  * there is none, and for a path with "..", ".", an empty segment (but for one
  * trailing '/') or a NUL [SPEC 2.1].
  */
-const struct conf_endpoint *conf_endpoint(
-    const struct conf *c, struct span script_name, struct span path_info);
+const struct conf_endpoint *conf_endpoint(const struct conf *c,
+    struct span script_name, struct span path_info);
 
 /* All of them, for checks at the start. */
 size_t conf_endpoints(const struct conf *c, const struct conf_endpoint **out);

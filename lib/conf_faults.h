@@ -39,8 +39,8 @@ void conf_faults_warn(struct conf_faults *f, struct scan_place at,
  * Reports all of them: the policy file's, then the lists', each by line and
  * column.  Out of memory is a fault too, and has no place.
  */
-void conf_faults_report(
-    struct conf_faults *f, conf_report_fn *report, void *ctx);
+void conf_faults_report(struct conf_faults *f, conf_report_fn *report,
+    void *ctx);
 
 /* For "%.*s": a word in a message, cut where it is very long. */
 #define CONF_WORD(s) ((s).n > 80 ? 80 : (int)(s).n), (s).p

@@ -149,8 +149,8 @@ conf_keys_distance(struct span a, struct span b)
 			char x = span_lower(a.p[i - 1]);
 			char y = span_lower(b.p[j - 1]);
 
-			now[j] = min3(
-			    up[j] + 1, now[j - 1] + 1, up[j - 1] + (x != y));
+			now[j] = min3(up[j] + 1, now[j - 1] + 1,
+			    up[j - 1] + (x != y));
 			if (i > 1 && j > 1 && x == span_lower(b.p[j - 2]) &&
 			    y == span_lower(a.p[i - 2]) &&
 			    upper[j - 2] + 1 < now[j])

@@ -88,8 +88,8 @@ const struct conf_key *conf_keys_near(struct span name);
 size_t conf_keys_distance(struct span a, struct span b);
 
 /* Puts every default of those that belong there into d. */
-void conf_keys_defaults(
-    struct conf_reader *r, unsigned where, struct conf_draft *d);
+void conf_keys_defaults(struct conf_reader *r, unsigned where,
+    struct conf_draft *d);
 
 /* What stands behind "listen". */
 enum conf_listen {

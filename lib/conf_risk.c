@@ -92,8 +92,8 @@ report(struct conf_reader *r, const char *file, struct scan_place at,
 
 	snprintf(expected, sizeof(expected),
 	    "leave it out, or write accept_risk = %s", risk_name(risk));
-	conf_faults_error(
-	    r->faults, file, at, expected, "'%.*s' %s", CONF_WORD(word), why);
+	conf_faults_error(r->faults, file, at, expected, "'%.*s' %s",
+	    CONF_WORD(word), why);
 }
 
 /* Does this word of an INI list make the same rule? */
@@ -174,8 +174,8 @@ conf_risk_senders(struct conf_reader *r, const struct conf_entry *e,
 }
 
 void
-conf_risk_origins(
-    struct conf_reader *r, const struct conf_entry *e, unsigned risks)
+conf_risk_origins(struct conf_reader *r, const struct conf_entry *e,
+    unsigned risks)
 {
 	struct span rest = e->value, word;
 

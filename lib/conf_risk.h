@@ -18,7 +18,7 @@ void conf_risk_senders(struct conf_reader *r, const struct conf_entry *e,
     struct rules_source list, unsigned risks);
 
 /* The same for a list of origins. */
-void conf_risk_origins(
-    struct conf_reader *r, const struct conf_entry *e, unsigned risks);
+void conf_risk_origins(struct conf_reader *r, const struct conf_entry *e,
+    unsigned risks);
 
 #endif

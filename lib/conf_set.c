@@ -225,8 +225,8 @@ CONF_SET(log_level)
 	int i = word_index(e->value, words);
 
 	if (i == -1)
-		refuse(
-		    r, k, e, e->value, "write error, warning, info or debug");
+		refuse(r, k, e, e->value,
+		    "write error, warning, info or debug");
 	else
 		d->server.log_level = levels[i];
 }
@@ -745,8 +745,8 @@ conf_keys_listen(struct span address)
 	if (colon == NULL)
 		return CONF_LISTEN_BAD;
 	host = (size_t)(colon - address.p);
-	return listen_tcp(
-	    (struct span){ address.p, host }, span_skip(address, host + 1));
+	return listen_tcp((struct span){ address.p, host },
+	    span_skip(address, host + 1));
 }
 
 CONF_SET(listen)

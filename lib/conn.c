@@ -66,6 +66,7 @@ listen_on(struct conn *c)
 		e = screen_next(&c->screen, &c->unread, &c->body);
 		say_answer(c);
 	}
+	c->nonsense = e == SCREEN_BAD;
 	c->broken |= e == SCREEN_BAD || e == SCREEN_CLOSE;
 	return e;
 }
@@ -118,8 +119,8 @@ bool
 conn_flush(struct conn *c)
 {
 	while (c->owed.n > 0 && !c->broken) {
-		ssize_t n = send(
-		    c->fd, c->owed.p, c->owed.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(c->fd, c->owed.p, c->owed.n,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n >= 0)
 			buf_drop(&c->owed, (size_t)n);

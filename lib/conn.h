@@ -25,6 +25,7 @@ struct conn {
 	struct span body;   /* in `in`, before `unread`: not yet taken */
 	struct buf owed;    /* to the peer */
 	bool broken;        /* nothing can be read or written any more */
+	bool nonsense;      /* what it said was no FastCGI that can be served */
 	bool aborted;       /* FCGI_ABORT_REQUEST came */
 	uint64_t drained;   /* bytes of body thrown away */
 };

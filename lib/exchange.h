@@ -41,11 +41,11 @@ struct exchange_way {
 	 * EXCHANGE_FINISH_MAX bytes; where nobody is left to read it, it is
 	 * lost without a word.
 	 */
-	void (*finish)(
-	    struct exchange *x, int status, const struct span v[], size_t n);
+	void (*finish)(struct exchange *x, int status, const struct span v[],
+	    size_t n);
 	/* A line for the web server's error log; lost if it must be. */
 	void (*error)(struct exchange *x, struct span line);
-	/* The signal that a handler is to get now (`stop` is readable), or 0. */
+	/* The signal that a handler is to get now, or 0. */
 	int (*stop_signal)(struct exchange *x);
 };
 
@@ -54,7 +54,7 @@ enum { EXCHANGE_FINISH_MAX = 16384 };
 struct exchange {
 	const struct exchange_way *way;
 	char *const *vars; /* "NAME=value", NULL-terminated */
-	int in; /* readable: there is body, or word from the server; -1: never */
+	int in;     /* readable: body, or word from the server; -1: never */
 	int out;    /* writable: send() will take something */
 	int stop;   /* readable: see stop_signal; -1: never */
 	short gone; /* poll(2)'s events on out that mean the client has left */

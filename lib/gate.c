@@ -155,18 +155,6 @@ gate_fault(struct exchange *x, enum reason why)
 
 /* --- the decision --- */
 
-/* What makes a request one that cannot be decided, or REASON_OK. */
-static enum reason
-undecidable(
-    const struct exchange *x, const struct gate_passage *p, enum reason read)
-{
-	if (read != REASON_OK)
-		return read;
-	if (x->cgi && p->env.loop)
-		return REASON_HANDLER_LOOP;
-	return p->endpoint == NULL ? REASON_NO_ENDPOINT : REASON_OK;
-}
-
 bool
 gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 {
@@ -178,7 +166,8 @@ gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 	why = cgienv_read(x->vars, &p->env);
 	p->endpoint =
 	    conf_endpoint(g->o.conf, p->env.script_name, p->env.path_info);
-	why = undecidable(x, p, why);
+	if (why == REASON_OK && p->endpoint == NULL)
+		why = REASON_NO_ENDPOINT;
 	if (why != REASON_OK) {
 		policy_refuse(why, p->endpoint != NULL, d);
 		d->claimed_sender = p->env.policy.sender;
@@ -191,8 +180,8 @@ gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 }
 
 void
-gate_leave(
-    struct gate *g, struct exchange *x, struct gate_passage *p, bool busy)
+gate_leave(struct gate *g, struct exchange *x, struct gate_passage *p,
+    bool busy)
 {
 	if (busy)
 		answer(g, x, p, REASON_BUSY, NULL);
@@ -230,7 +219,10 @@ find_target(struct run *r)
 	case CONF_HANDLER_SCRIPTS:
 		if (r->x->cgi && target_is_self(e->script_filename))
 			return target_action(e, ep->scripts, &r->target);
-		return target_script(e, ep->scripts, &r->target);
+		why = target_script(e, ep->scripts, &r->target);
+		if (why == REASON_OK && r->x->cgi)
+			target_interpreter(o->argc, o->argv, &r->target);
+		return why;
 	case CONF_HANDLER_UNSET:
 		break;
 	}
@@ -298,8 +290,8 @@ note_end(struct run *r, const struct spawn_child *c, const char *detail)
 		snprintf(r->detail, sizeof(r->detail), "killed by signal %d",
 		    c->status);
 	else if (c->pid == 0 && c->status != 0)
-		snprintf(
-		    r->detail, sizeof(r->detail), "exit status %d", c->status);
+		snprintf(r->detail, sizeof(r->detail), "exit status %d",
+		    c->status);
 	else if (detail != NULL)
 		snprintf(r->detail, sizeof(r->detail), "%s", detail);
 }
@@ -319,12 +311,12 @@ outlive(struct run *r, struct spawn_child *c)
 {
 	const struct conf_limits *l = &r->p->endpoint->limits;
 
-	if (r->x->cgi) {
-		spawn_close(&c->out);
-		spawn_close(&c->err);
+	spawn_close(&c->in);
+	spawn_close(&c->out);
+	spawn_close(&c->err);
+	if (r->x->cgi)
 		return;
-	}
-	if (!spawn_reap(c, io_now() + (int64_t)l->timeout * 1000))
+	if (!spawn_reap(c, r->x->stop, io_now() + (int64_t)l->timeout * 1000))
 		log_warnx("%08" PRIx64 " the handler goes on after its "
 			  "answer: ended",
 		    r->p->id);
@@ -356,7 +348,8 @@ conclude(struct run *r, struct spawn_child *c, const struct reply *reply,
 	if (why == REASON_OK && c->pid != 0)
 		outlive(r, c);
 	else
-		spawn_end(c, r->p->endpoint->limits.kill_grace);
+		spawn_end(c,
+		    result->told ? 0 : r->p->endpoint->limits.kill_grace);
 }
 
 /* Starts the handler and moves bytes until it is over. */
@@ -451,8 +444,8 @@ start(struct run *r)
 }
 
 void
-gate_run(
-    struct gate *g, struct exchange *x, struct gate_passage *p, unsigned slot)
+gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
+    unsigned slot)
 {
 	struct run r = { .g = g, .x = x, .p = p, .slot = slot };
 	enum reason why;

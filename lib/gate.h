@@ -51,12 +51,12 @@ bool gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p);
  * itself where the handler cannot.  Afterwards x->finished tells whether the
  * answer is whole.  slot: below gate_options.slots, one call at a time each.
  */
-void gate_run(
-    struct gate *g, struct exchange *x, struct gate_passage *p, unsigned slot);
+void gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
+    unsigned slot);
 
 /* It will not be run: busy, and answered so, or else its client is gone. */
-void gate_leave(
-    struct gate *g, struct exchange *x, struct gate_passage *p, bool busy);
+void gate_leave(struct gate *g, struct exchange *x, struct gate_passage *p,
+    bool busy);
 
 /*
  * Answers a request for which there is no policy, and so no gate:

@@ -160,8 +160,8 @@ unix_clear(const struct sockaddr_un *a, char *fault, size_t size)
 
 /* Owner, group and mode; the socket was made with a mode of none. */
 static bool
-unix_permit(
-    const char *path, const struct io_listen *o, char *fault, size_t size)
+unix_permit(const char *path, const struct io_listen *o, char *fault,
+    size_t size)
 {
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1, unused;
@@ -184,8 +184,8 @@ unix_permit(
 }
 
 static int
-unix_listen(
-    const char *path, const struct io_listen *o, char *fault, size_t size)
+unix_listen(const char *path, const struct io_listen *o, char *fault,
+    size_t size)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	mode_t old;
@@ -246,8 +246,8 @@ static int
 inet_listen(const struct addrinfo *ai, char *fault, size_t size)
 {
 	int on = 1;
-	int fd = socket(
-	    ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(ai->ai_family,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	/* [::] is IPv6 alone: what is named is what is opened */
 	if (fd != -1 && ai->ai_family == AF_INET6)

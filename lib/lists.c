@@ -248,8 +248,8 @@ struct reading {
 };
 
 static void
-refuse(
-    struct reading *r, unsigned column, const char *fault, const char *expected)
+refuse(struct reading *r, unsigned column, const char *fault,
+    const char *expected)
 {
 	r->good = false;
 	r->report(r->ctx, r->file, r->line, column, fault, expected);
@@ -332,12 +332,14 @@ take_text(struct reading *r, struct span text)
 }
 
 bool
-lists_text(
-    struct lists *l, const char *file, lists_report_fn *report, void *ctx)
+lists_text(struct lists *l, const char *file, lists_report_fn *report,
+    void *ctx)
 {
-	struct reading r = {
-		.l = l, .file = file, .report = report, .ctx = ctx, .good = true
-	};
+	struct reading r = { .l = l,
+		.file = file,
+		.report = report,
+		.ctx = ctx,
+		.good = true };
 	struct slurp all;
 	const char *fault = slurp(file, LISTS_FILE_MAX, &all);
 

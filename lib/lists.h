@@ -17,8 +17,8 @@ struct lists *lists_new(bool fold_local);
  * Adds one rule.  file is kept, not copied, and must outlive the list; it and
  * line are what a decision by this rule names.
  */
-enum lists_result lists_add(
-    struct lists *l, struct span rule, const char *file, unsigned line);
+enum lists_result lists_add(struct lists *l, struct span rule, const char *file,
+    unsigned line);
 
 /*
  * Adds a text file: one rule a line, blanks around it ignored, empty lines and
@@ -28,8 +28,8 @@ enum lists_result lists_add(
  */
 typedef void lists_report_fn(void *ctx, const char *file, unsigned line,
     unsigned column, const char *fault, const char *expected);
-bool lists_text(
-    struct lists *l, const char *file, lists_report_fn *report, void *ctx);
+bool lists_text(struct lists *l, const char *file, lists_report_fn *report,
+    void *ctx);
 
 /* How many keys it has rules for. */
 size_t lists_count(const struct lists *l);

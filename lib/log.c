@@ -38,8 +38,8 @@ static int
 use_file(const char *path)
 {
 	int old = log_fd;
-	int fd = open(
-	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	int fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 
 	if (fd == -1)
 		return -1;

@@ -321,8 +321,8 @@ add_json_head(struct line *line, const struct logline *l)
 }
 
 static void
-add_rest(
-    struct line *line, enum logline_senders senders, const struct logline *l)
+add_rest(struct line *line, enum logline_senders senders,
+    const struct logline *l)
 {
 	struct span endpoint = span_of(l->endpoint);
 

@@ -94,8 +94,8 @@ user_allowed(const struct peers *p, int fd, char *text, size_t size)
 }
 
 static bool
-address_allowed(
-    const struct peers *p, const struct in6_addr *a, char *text, size_t size)
+address_allowed(const struct peers *p, const struct in6_addr *a, char *text,
+    size_t size)
 {
 	if (p->naddresses == 0)
 		return true;
@@ -114,7 +114,7 @@ peers_allow(const struct peers *p, int fd, char *text, size_t size)
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 		struct sockaddr_storage room;
-	} a;
+	} a = { .room = { 0 } };
 	socklen_t n = sizeof(a);
 	struct in6_addr four;
 

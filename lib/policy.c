@@ -114,8 +114,8 @@ judge(const struct policy *p, const struct claim *c,
 }
 
 static enum reason
-judge_address(
-    const struct policy *p, const struct claim *c, struct policy_decision *out)
+judge_address(const struct policy *p, const struct claim *c,
+    struct policy_decision *out)
 {
 	struct rules_keys keys;
 	struct address a;
@@ -128,8 +128,8 @@ judge_address(
 
 /* In version 1 the sender may be an origin itself [SPEC 3.4]. */
 static enum reason
-judge_source(
-    const struct policy *p, const struct claim *c, struct policy_decision *out)
+judge_source(const struct policy *p, const struct claim *c,
+    struct policy_decision *out)
 {
 	struct rules_keys keys;
 
@@ -164,8 +164,8 @@ read_source(struct span query, struct policy_decision *out)
 
 /* Access-Control-Allow-Origin, and what goes with it wherever it is sent. */
 static void
-add_origin(
-    const struct policy *p, struct span origin, struct policy_decision *out)
+add_origin(const struct policy *p, struct span origin,
+    struct policy_decision *out)
 {
 	out->origin = origin;
 	add(out, SPAN("Access-Control-Allow-Origin"), origin);
@@ -326,8 +326,8 @@ enum field_rule
 policy_field(struct span name)
 {
 	if (has_prefix(name, SPAN("Access-Control-")))
-		return span_caseeq(
-			   name, SPAN("Access-Control-Expose-Headers")) ?
+		return span_caseeq(name,
+			   SPAN("Access-Control-Expose-Headers")) ?
 		    FIELD_JOIN :
 		    FIELD_DROP;
 	if (span_caseeq(name, SPAN("AMP-Email-Allow-Sender")) ||

@@ -84,8 +84,8 @@ void policy_decide(const struct policy *p, const struct policy_request *r,
  * A decision made elsewhere: a denial for this reason (or a fault of ours),
  * with the Vary field where for_endpoint.
  */
-void policy_refuse(
-    enum reason why, bool for_endpoint, struct policy_decision *out);
+void policy_refuse(enum reason why, bool for_endpoint,
+    struct policy_decision *out);
 
 /* Whose is this field of the handler's answer [SPEC 4.4]? */
 enum field_rule policy_field(struct span name);

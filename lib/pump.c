@@ -8,7 +8,10 @@
 #include "io.h"
 #include "log.h"
 
-enum { TICK = 1000 }; /* how often, in ms, to look at what poll cannot see */
+enum {
+	TICK = 1000,     /* how often, in ms, to look at what poll cannot see */
+	INPUT_TURNS = 16 /* pieces of input before output has its turn */
+};
 
 enum { CLIENT_IN, CLIENT_OUT, STOP, CHILD_IN, CHILD_OUT, CHILD_ERR, POLLED };
 
@@ -23,6 +26,7 @@ struct pump {
 
 	/* the body: what is at hand for the handler */
 	struct span input;
+	bool input_ready; /* the exchange may have more that poll cannot see */
 	uint64_t body_left;
 	bool body_open; /* more may come, and the handler may want it */
 
@@ -67,8 +71,11 @@ input_close(struct pump *p)
 	p->input = (struct span){ NULL, 0 };
 }
 
-/* More of the body from the client; what the handler cannot get is dropped. */
-static void
+/*
+ * More of the body from the client; what the handler cannot get is dropped.
+ * False where there is nothing more at the moment.
+ */
+static bool
 input_fetch(struct pump *p)
 {
 	struct span bytes;
@@ -76,24 +83,24 @@ input_fetch(struct pump *p)
 	switch (p->x->way->body(p->x, &bytes)) {
 	case EXCHANGE_GONE:
 		end(p, REASON_CLIENT_GONE, NULL);
-		break;
+		return false;
 	case EXCHANGE_END:
 		if (p->body_open)
 			input_close(p);
-		break;
+		return false;
 	case EXCHANGE_WAIT:
-		break;
+		return false;
 	case EXCHANGE_BYTES:
-		p->fed = p->now;
-		if (!p->body_open) {
-			p->x->way->taken(p->x, bytes.n);
-			break;
-		}
+		break;
+	}
+	p->fed = p->now;
+	if (p->body_open) {
 		p->input = bytes;
 		if (bytes.n > p->body_left)
 			p->input.n = (size_t)p->body_left;
-		break;
-	}
+	} else
+		p->x->way->taken(p->x, bytes.n);
+	return true;
 }
 
 /* Gives the handler what is at hand; a handler may close its input early. */
@@ -116,14 +123,22 @@ input_give(struct pump *p)
 		input_close(p);
 }
 
-/* As much as can be moved without waiting. */
+/*
+ * As much as can be moved without waiting, but not so much that the answer
+ * would wait.  The exchange may hold bytes that poll cannot see: so it is asked
+ * until it has none, or else again without a wait.
+ */
 static void
 input_move(struct pump *p)
 {
-	if (p->input.n == 0)
-		input_fetch(p);
-	if (p->input.n > 0 && p->child->in != -1)
-		input_give(p);
+	p->input_ready = p->input.n > 0 || input_fetch(p);
+	for (int i = 0; p->input_ready && !p->done; i++) {
+		if (p->input.n > 0)
+			input_give(p);
+		if (p->input.n > 0 || i == INPUT_TURNS)
+			return;
+		p->input_ready = input_fetch(p);
+	}
 }
 
 /* Sends what is at hand; the client may take a part. */
@@ -255,7 +270,8 @@ serve_client(struct pump *p)
 		end(p, REASON_CLIENT_GONE, NULL);
 		return;
 	}
-	if (in & (POLLIN | POLLHUP) || p->fd[CHILD_IN].revents != 0)
+	if (in & (POLLIN | POLLHUP) || p->fd[CHILD_IN].revents != 0 ||
+	    (p->input_ready && p->input.n == 0))
 		input_move(p);
 	if (out->revents & POLLOUT && pending(p) && !p->done)
 		output_send(p);
@@ -273,6 +289,7 @@ serve_child(struct pump *p)
 
 		if (signal != 0) {
 			spawn_signal(p->child, signal);
+			p->result.told = true;
 			p->stopped = p->now;
 		}
 	}
@@ -344,6 +361,8 @@ patience(const struct pump *p)
 	const struct conf_limits *l = p->job->limits;
 	int64_t left = p->stopped != 0 || p->exited != 0 ? TICK / 10 : TICK;
 
+	if (p->input_ready && p->input.n == 0)
+		return 0;
 	left = sooner(left, p->now, p->fed, l->body_timeout);
 	left = sooner(left, p->now, p->heard, l->timeout);
 	left = sooner(left, p->now, p->started, l->time_limit);
@@ -389,7 +408,7 @@ judge(struct pump *p)
 	const struct reply *r = p->job->reply;
 	const struct spawn_child *c = p->child;
 
-	spawn_reap(p->child, io_now() + PUMP_REAP_MS);
+	spawn_reap(p->child, -1, io_now() + PUMP_REAP_MS);
 	if (!p->headed)
 		judge_headless(p);
 	else if (reply_end(r) != REASON_OK)
@@ -418,7 +437,7 @@ pump_run(const struct pump_job *job)
 	p.now = p.started = p.looked = io_now();
 	p.heard = p.fed = p.taken = p.now;
 	errlog_init(&p.errors, job->x, job->id);
-	if (p.body_open)
+	if (p.body_open || !p.x->cgi)
 		input_move(&p);
 	while (!p.done && !(p.output_ended && !pending(&p)))
 		turn(&p);

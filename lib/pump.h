@@ -31,6 +31,7 @@ struct pump_job {
 struct pump_result {
 	enum reason why;
 	bool begun; /* bytes have gone out: no answer of ours can follow */
+	bool told;  /* the handler was told to stop: its grace has begun */
 	const char *detail; /* for the log, or NULL */
 };
 

@@ -68,8 +68,8 @@ name_is(struct span raw, struct span name)
 }
 
 enum query_result
-query_get(
-    struct span query, struct span name, char *out, size_t size, size_t *n)
+query_get(struct span query, struct span name, char *out, size_t size,
+    size_t *n)
 {
 	struct span pair, key, value = { NULL, 0 };
 	bool seen = false;

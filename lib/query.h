@@ -22,8 +22,8 @@ enum query_result {
  * QUERY_FOUND alone writes: the decoded value into out, and its length into
  * *n.  No terminator is written.  A repetition wins over every other fault.
  */
-enum query_result query_get(
-    struct span query, struct span name, char *out, size_t size, size_t *n);
+enum query_result query_get(struct span query, struct span name, char *out,
+    size_t size, size_t *n);
 
 /*
  * Percent-decodes all of in, strictly.  False where an escape is not two hex

@@ -218,8 +218,8 @@ names_settle_expose(struct names *names)
 
 	for (size_t i = 0; i < names->n; i++)
 		if (!span_eq(names->name[i], SPAN("*")) &&
-		    !span_caseeq(
-			names->name[i], SPAN("AMP-Email-Allow-Sender")))
+		    !span_caseeq(names->name[i],
+			SPAN("AMP-Email-Allow-Sender")))
 			names->name[n++] = names->name[i];
 	names->n = n;
 }

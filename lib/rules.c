@@ -55,8 +55,8 @@ rules_parse(struct span text, bool fold_local, struct rules_rule *out)
 }
 
 void
-rules_keys_address(
-    const struct address *a, bool fold_local, struct rules_keys *out)
+rules_keys_address(const struct address *a, bool fold_local,
+    struct rules_keys *out)
 {
 	struct span rest = { out->text,
 		address_fold(a, fold_local, out->text) };

@@ -77,8 +77,8 @@ struct rules_rule {
 bool rules_parse(struct span text, bool fold_local, struct rules_rule *out);
 
 /* The keys of an address that address_parse() took. */
-void rules_keys_address(
-    const struct address *a, bool fold_local, struct rules_keys *out);
+void rules_keys_address(const struct address *a, bool fold_local,
+    struct rules_keys *out);
 
 /*
  * The one key of a literal source origin: no wildcard covers it.  The key is

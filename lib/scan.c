@@ -143,8 +143,8 @@ section_check(const struct scan *s, struct span line, struct span text,
  * the same, so that its keys are not taken for those of the one before it.
  */
 static bool
-take_section(
-    struct scan *s, struct span line, struct span text, struct scan_entry *out)
+take_section(struct scan *s, struct span line, struct span text,
+    struct scan_entry *out)
 {
 	struct span name = section_name(text);
 	const char *bad = section_bad(name);
@@ -201,8 +201,8 @@ key_good(const struct scan *s, struct span line, struct span key)
 	const char *end = name_end(key.p, key.p + key.n);
 
 	if (key.n == 0)
-		return refuse(
-		    s, line, key.p, "no key before '='", "write KEY = VALUE");
+		return refuse(s, line, key.p, "no key before '='",
+		    "write KEY = VALUE");
 	if (end < key.p + key.n)
 		return refuse(s, line, end, "a key cannot go on like this",
 		    "a key is made of letters, digits and '_'; write "

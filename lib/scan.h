@@ -13,8 +13,8 @@ struct scan_place {
 };
 
 /* What is wrong, and what would be right; both whole sentences' parts. */
-typedef void scan_report_fn(
-    void *ctx, struct scan_place at, const char *fault, const char *expected);
+typedef void scan_report_fn(void *ctx, struct scan_place at, const char *fault,
+    const char *expected);
 
 struct scan {
 	struct span rest;
@@ -35,8 +35,8 @@ struct scan_entry {
 	struct scan_place value_at;
 };
 
-void scan_init(
-    struct scan *s, struct span file, scan_report_fn *report, void *ctx);
+void scan_init(struct scan *s, struct span file, scan_report_fn *report,
+    void *ctx);
 
 /*
  * The next section or key that is in order.  Lines that are not are reported,

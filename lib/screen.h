@@ -51,8 +51,8 @@ void screen_init(struct screen *s, unsigned max_conns, unsigned max_reqs);
  * Takes from *in until something is to be done.  After any event the caller
  * first sends s->answer, if it holds anything, and clears it.
  */
-enum screen_event screen_next(
-    struct screen *s, struct span *in, struct span *body);
+enum screen_event screen_next(struct screen *s, struct span *in,
+    struct span *body);
 
 /*
  * The head after SCREEN_REQUEST, added to out as libfcgi wants it; at most

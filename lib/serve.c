@@ -47,6 +47,7 @@ struct client {
 	bool added;         /* its descriptor is in the epoll set */
 	int64_t head_until; /* for the head that has begun; 0: none has */
 	int64_t drain_until;
+	_Atomic uint32_t armed; /* the last turn that the epoll set knows of */
 
 	/* under serve.lock: */
 	enum state state;
@@ -170,43 +171,63 @@ client_close(struct serve *s, struct client *c)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/*
- * Hands the client to the epoll set until one of the events, or until that
- * moment.  Under the lock; once that is given up, it may be somebody else's.
- */
-static bool
-wait_locked(struct serve *s, struct client *c, enum state state,
-    uint32_t events, int64_t until)
+/* Notes what the client waits for, and until when.  Under the lock. */
+static struct epoll_event
+wait_for(struct client *c, enum state state, uint32_t events, int64_t until)
 {
-	struct epoll_event ev = { .events = events | EPOLLONESHOT };
-
-	ev.data.u64 = event_data(EVENT_CLIENT, c->index, ++c->turn);
-	if (epoll_ctl(s->epoll, c->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
-		c->conn.fd, &ev) == -1) {
-		log_warn("epoll_ctl");
-		return false;
-	}
-	c->added = true;
 	c->state = state;
 	c->waiting = true;
 	c->until = until;
+	c->turn++;
+	return (struct epoll_event){
+		.events = events | EPOLLONESHOT,
+		.data.u64 = event_data(EVENT_CLIENT, c->index, c->turn),
+	};
+}
+
+/*
+ * Puts it into the epoll set.  From here on it may be somebody else's, but for
+ * c->armed, which only grows: that nobody loses a later one's turn.
+ */
+static bool
+wait_arm(struct serve *s, struct client *c, struct epoll_event ev)
+{
+	uint32_t turn = (uint32_t)ev.data.u64, was = c->armed;
+	int op = c->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	c->added = true;
+	if (epoll_ctl(s->epoll, op, c->conn.fd, &ev) == -1) {
+		log_warn("epoll_ctl");
+		return false;
+	}
+	while ((int32_t)(turn - was) > 0 &&
+	    !atomic_compare_exchange_weak(&c->armed, &was, turn))
+		;
 	return true;
 }
 
+/*
+ * Hands the client to the epoll set until one of the events, or until that
+ * moment.  Whoever wakes for it needs the lock, so that is given up before.
+ */
 static void
 client_wait(struct serve *s, struct client *c, enum state state,
     uint32_t events, int64_t until)
 {
-	bool waits;
+	struct epoll_event ev;
 
 	conn_rest(&c->conn);
 	if (c->conn.owed.n > 0)
 		events |= EPOLLOUT;
 	pthread_mutex_lock(&s->lock);
-	waits = wait_locked(s, c, state, events, until);
+	ev = wait_for(c, state, events, until);
 	pthread_mutex_unlock(&s->lock);
-	if (!waits)
-		client_close(s, c);
+	if (wait_arm(s, c, ev))
+		return;
+	pthread_mutex_lock(&s->lock);
+	c->waiting = false;
+	pthread_mutex_unlock(&s->lock);
+	client_close(s, c);
 }
 
 static void
@@ -290,6 +311,27 @@ read_head(struct worker *w, struct client *c)
 
 enum place { PLACE_SLOT, PLACE_PARKED, PLACE_NONE };
 
+/*
+ * A place in the queue.  All under the lock: once it is in the queue, whoever
+ * has a slot free may take it out.
+ */
+static bool
+park(struct serve *s, struct client *c)
+{
+	struct epoll_event ev = wait_for(c, STATE_PARKED, EPOLLRDHUP,
+	    from_now(s->o->queue_timeout));
+
+	if (!wait_arm(s, c, ev)) {
+		c->waiting = false;
+		return false;
+	}
+	c->next = NULL;
+	*s->last_parked = c;
+	s->last_parked = &c->next;
+	s->parked++;
+	return true;
+}
+
 /* A slot for the client's handler, or else a place in the queue. */
 static enum place
 find_place(struct serve *s, struct client *c, unsigned *slot)
@@ -303,15 +345,8 @@ find_place(struct serve *s, struct client *c, unsigned *slot)
 		s->slot_taken[*slot] = true;
 		s->running++;
 		place = PLACE_SLOT;
-	} else if (s->parked < s->o->queue &&
-	    wait_locked(s, c, STATE_PARKED, EPOLLRDHUP,
-		from_now(s->o->queue_timeout))) {
-		c->next = NULL;
-		*s->last_parked = c;
-		s->last_parked = &c->next;
-		s->parked++;
+	} else if (s->parked < s->o->queue && park(s, c))
 		place = PLACE_PARKED;
-	}
 	pthread_mutex_unlock(&s->lock);
 	return place;
 }
@@ -375,7 +410,11 @@ client_settle(struct serve *s, struct client *c)
 		return client_next(s, c);
 	if (sent && !conn->screen.keep)
 		shutdown(conn->fd, SHUT_WR);
-	client_wait(s, c, STATE_DRAIN, body == CONN_READY ? 0 : EPOLLIN,
+	/* there may be more at hand than a turn takes: then wake at once */
+	client_wait(s, c, STATE_DRAIN,
+	    body == CONN_READY     ? 0 :
+		conn->unread.n > 0 ? EPOLLIN | EPOLLOUT :
+				     EPOLLIN,
 	    sent ? c->drain_until : io_now() + FLUSH_MS);
 	return false;
 }
@@ -432,7 +471,8 @@ client_request(struct worker *w, struct client *c)
 	c->conn.x.vars = c->request.envp;
 	if (c->conn.screen.dropped > 0) /* E8 */
 		log_info("%u parameters with names that cannot be passed on "
-		    "were dropped", c->conn.screen.dropped);
+			 "were dropped",
+		    c->conn.screen.dropped);
 	if (g->enter(g->ctx, &c->conn.x, c->passage) == SERVE_ANSWERED)
 		return client_over(s, c);
 	switch (find_place(s, c, &slot)) {
@@ -457,6 +497,10 @@ client_head(struct worker *w, struct client *c)
 		conn_flush(&c->conn);
 		switch (conn_head(&c->conn)) {
 		case CONN_OVER:
+			if (c->conn.nonsense)
+				log_warnx("a peer spoke no FastCGI, or sent "
+					  "a head over %d bytes: closed",
+				    SCREEN_PARAMS_MAX);
 			client_close(s, c);
 			return;
 		case CONN_WAITS:
@@ -651,6 +695,8 @@ is_expired(const struct serve *s, const struct client *c, int64_t now)
 {
 	bool idle = c->state == STATE_HEAD && c->head_until == 0;
 
+	if (!c->waiting || c->armed != c->turn) /* or on its way to wait */
+		return false;
 	return (c->until != 0 && now >= c->until) || s->killing ||
 	    (s->stopping && idle);
 }
@@ -664,7 +710,7 @@ next_expired(struct serve *s, int64_t now, size_t *i, enum state *state)
 	pthread_mutex_lock(&s->lock);
 	for (; *i < s->nclients && found == NULL; (*i)++) {
 		c = s->clients[*i];
-		if (!c->waiting || !is_expired(s, c, now))
+		if (!is_expired(s, c, now))
 			continue;
 		*state = c->state;
 		client_claim(s, c);
@@ -756,8 +802,8 @@ stop(struct serve *s)
 	tick(s);
 	wind_down(s, from_now(s->o->stop_grace));
 	if (live(s) > 0) {
-		log_warnx(
-		    "stop_grace is over: %zu connections are closed", live(s));
+		log_warnx("stop_grace is over: %zu connections are closed",
+		    live(s));
 		s->killing = true;
 		eventfd_write(s->kill, 1);
 		wind_down(s, from_now(s->o->kill_grace + 2));
@@ -852,7 +898,7 @@ serve_run(const struct serve_options *o)
 
 	if (serve_open(&s, o) == -1 || w == NULL)
 		error = errno;
-	while (error == 0 && started < n)
+	while (w != NULL && error == 0 && started < n)
 		if (worker_start(&s, &w[started]))
 			started++;
 		else

@@ -27,14 +27,14 @@ enum serve_leave { SERVE_BUSY, SERVE_GONE };
 struct serve_gate {
 	size_t passage_size;
 	/* Decides, and answers what needs no handler.  Never waits. */
-	enum serve_entered (*enter)(
-	    void *ctx, struct exchange *x, void *passage);
+	enum serve_entered (
+	    *enter)(void *ctx, struct exchange *x, void *passage);
 	/* Runs the handler; slot is below serve_options.threads, and ours. */
-	void (*run)(
-	    void *ctx, struct exchange *x, void *passage, unsigned slot);
+	void (
+	    *run)(void *ctx, struct exchange *x, void *passage, unsigned slot);
 	/* It will not be run; for SERVE_BUSY it is to be answered. */
-	void (*leave)(
-	    void *ctx, struct exchange *x, void *passage, enum serve_leave why);
+	void (*leave)(void *ctx, struct exchange *x, void *passage,
+	    enum serve_leave why);
 	void *ctx;
 };
 

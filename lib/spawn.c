@@ -95,8 +95,8 @@ child_run(const struct spawn_command *c, const struct pipes *p, int *cell)
 }
 
 int
-spawn_start(
-    const struct spawn_command *c, int *exec_errno, struct spawn_child *out)
+spawn_start(const struct spawn_command *c, int *exec_errno,
+    struct spawn_child *out)
 {
 	struct pipes p;
 	sigset_t all, old;
@@ -184,28 +184,30 @@ reap_now(struct spawn_child *c)
 }
 
 /* Waits for its end without reaping, so that its group keeps its number. */
-static bool
-wait_end(const struct spawn_child *c, int64_t until)
+static void
+wait_end(const struct spawn_child *c, int wake, int64_t until)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	struct pollfd p[] = {
+		{ .fd = (int)syscall(SYS_pidfd_open, c->pid, 0),
+		    .events = POLLIN },
+		{ .fd = wake, .events = POLLIN },
+	};
+	/* where no descriptor is left: look now and then */
+	int64_t most = p[0].fd == -1 ? 10 : 60000;
+	int64_t left;
 
-	if (pidfd != -1) {
-		io_wait(pidfd, POLLIN, until);
-		close(pidfd);
-		return spawn_ended(c);
-	}
-	/* no descriptor is left: look now and then */
-	while (!spawn_ended(c) && io_now() < until)
-		poll(NULL, 0, 10);
-	return spawn_ended(c);
+	while ((left = until - io_now()) > 0 && !spawn_ended(c) &&
+	    poll(p, 2, (int)(left < most ? left : most)) <= 0)
+		;
+	spawn_close(&p[0].fd);
 }
 
 bool
-spawn_reap(struct spawn_child *c, int64_t until)
+spawn_reap(struct spawn_child *c, int wake, int64_t until)
 {
 	if (c->pid == 0 || reap_now(c))
 		return true;
-	wait_end(c, until);
+	wait_end(c, wake, until);
 	return reap_now(c);
 }
 
@@ -219,8 +221,8 @@ spawn_end(struct spawn_child *c, unsigned grace)
 		return;
 	spawn_signal(c, SIGTERM);
 	if (!spawn_ended(c))
-		wait_end(c, io_now() + (int64_t)grace * 1000);
+		wait_end(c, -1, io_now() + (int64_t)grace * 1000);
 	spawn_signal(c, SIGKILL);
-	while (!spawn_reap(c, io_now() + 60000))
+	while (!spawn_reap(c, -1, io_now() + 60000))
 		; /* in an uninterruptible sleep: its slot waits with it */
 }

@@ -28,18 +28,19 @@ struct spawn_child {
 };
 
 /*
- * Starts it; descriptors 0, 1 and 2 of ours must be open [io_hold_std].  It
- * runs in its own process group, with default signals and an empty mask,
- * and with no descriptor but 0, 1 and 2.  exec_errno is a cell of memory that
- * lies in a page shared with children (spawn_cells), one for each child that
- * runs at the same time.
+ * Starts it; descriptors 0, 1 and 2 of ours must be open [io_hold_std], and no
+ * signal may be ignored, as execve(2) hands that on.  It runs in its own
+ * process group, with default signals and an empty mask, and with no
+ * descriptor but 0, 1 and 2.  exec_errno is a cell of memory that lies in a
+ * page shared with children (spawn_cells), one for each child that runs at the
+ * same time.
  *
  * 0, or -1 with errno where pipes or a process could not be had; nothing is
  * left behind then.  That the file cannot be executed shows in *exec_errno, at
  * once where vfork(2) is what it says, else when the child is reaped.
  */
-int spawn_start(
-    const struct spawn_command *c, int *exec_errno, struct spawn_child *out);
+int spawn_start(const struct spawn_command *c, int *exec_errno,
+    struct spawn_child *out);
 
 /*
  * Becomes the command, in the process's own descriptors but for c->in, which
@@ -61,10 +62,11 @@ bool spawn_ended(const struct spawn_child *c);
 void spawn_signal(const struct spawn_child *c, int signal);
 
 /*
- * Waits until it has ended, but no longer than that moment of io_now(), and
- * reaps it.  False where it still runs.
+ * Waits until it has ended and reaps it; but no longer than that moment of
+ * io_now(), nor than until `wake` (-1: none) becomes readable.  False where it
+ * still runs.
  */
-bool spawn_reap(struct spawn_child *c, int64_t until);
+bool spawn_reap(struct spawn_child *c, int wake, int64_t until);
 
 /*
  * Ends it: closes its pipes, TERM to its group, after `grace` seconds KILL,

@@ -25,8 +25,8 @@ void spool_init(struct spool *s);
  * where nothing came for `timeout` seconds, REASON_OVERLOADED (no descriptor,
  * no room), or REASON_CLIENT_GONE.
  */
-enum reason spool_fill(
-    struct spool *s, struct exchange *x, uint64_t max, unsigned timeout);
+enum reason spool_fill(struct spool *s, struct exchange *x, uint64_t max,
+    unsigned timeout);
 
 void spool_free(struct spool *s);
 

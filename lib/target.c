@@ -59,10 +59,10 @@ target_words(int argc, char *const argv[], struct target *out)
 {
 	enum reason why;
 
-	if (argc == 0)
+	if (argc == 0 || argc > TARGET_ARGV_MAX + 1)
 		return REASON_POLICY_ERROR;
 	why = target_program(argv[0], out);
-	for (int i = 1; i < argc && i <= TARGET_ARGV_MAX; i++) {
+	for (int i = 1; i < argc; i++) {
 		out->argv[i] = argv[i];
 		out->argv[i + 1] = NULL;
 	}
@@ -201,8 +201,8 @@ move_rest(struct target *t, const struct cgienv *e, struct span rest)
 		t->new_path = true;
 		return copy(t->script_name, sizeof(t->script_name), name,
 			   nothing) &&
-		    copy(
-			t->path_info, sizeof(t->path_info), rest, e->path_info);
+		    copy(t->path_info, sizeof(t->path_info), rest,
+			e->path_info);
 	}
 	return set_path(t, name, rest);
 }
@@ -351,6 +351,14 @@ target_command_line(const struct cgienv *e, int argc, char *const argv[],
 	else if (!set_interpreter(out, argv[1]))
 		*why = REASON_HANDLER_FORBIDDEN;
 	return *why == REASON_OK;
+}
+
+void
+target_interpreter(int argc, char *const argv[], struct target *out)
+{
+	if (argc >= 3 && same_file(argv[2], out->script) &&
+	    !set_interpreter(out, argv[1]))
+		set_own_argv(out);
 }
 
 enum reason

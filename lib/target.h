@@ -28,7 +28,8 @@ enum reason target_program(const char *path, struct target *out);
 
 /*
  * A program and its arguments, from the front's own command line.
- * REASON_POLICY_ERROR where there is none.
+ * REASON_POLICY_ERROR where there is none, or more than TARGET_ARGV_MAX
+ * arguments.
  */
 enum reason target_words(int argc, char *const argv[], struct target *out);
 
@@ -37,16 +38,23 @@ enum reason target_words(int argc, char *const argv[], struct target *out);
  * directory) leads to, below `root`, a path without links.  REASON_OK, or
  * REASON_HANDLER_MISSING or REASON_HANDLER_FORBIDDEN.
  */
-enum reason target_script(
-    const struct cgienv *e, const char *root, struct target *out);
+enum reason target_script(const struct cgienv *e, const char *root,
+    struct target *out);
 
 /*
  * The same for an Apache Action, which names the script in PATH_TRANSLATED
  * while SCRIPT_FILENAME is the front: only where REDIRECT_STATUS is set and
  * the script lies below root, else REASON_NOT_REDIRECTED (E23).
  */
-enum reason target_action(
-    const struct cgienv *e, const char *root, struct target *out);
+enum reason target_action(const struct cgienv *e, const char *root,
+    struct target *out);
+
+/*
+ * A script that target_script() found, but that the kernel started us for by
+ * its first line, "#!/path/of/front INTERPRETER": then that interpreter is
+ * executed, since the script alone would start us again.
+ */
+void target_interpreter(int argc, char *const argv[], struct target *out);
 
 /* Is path the very file that this process was started from? */
 bool target_is_self(struct span path);

@@ -87,8 +87,8 @@ wire_header(unsigned char out[WIRE_HEADER_SIZE], enum wire_type type,
 }
 
 static void
-add_record(
-    struct buf *b, enum wire_type type, unsigned id, const void *p, size_t n)
+add_record(struct buf *b, enum wire_type type, unsigned id, const void *p,
+    size_t n)
 {
 	unsigned char header[WIRE_HEADER_SIZE];
 
@@ -207,8 +207,8 @@ wire_pair(struct span *params, struct field *out)
 }
 
 void
-wire_add_values(
-    struct buf *b, struct span asked, unsigned max_conns, unsigned max_reqs)
+wire_add_values(struct buf *b, struct span asked, unsigned max_conns,
+    unsigned max_reqs)
 {
 	struct {
 		struct span name;

@@ -65,8 +65,8 @@ void wire_reader_init(struct wire_reader *r);
  * byte; every record ends in one WIRE_RECORD_END, a record without content has
  * nothing else.  Any split of the bytes gives the same content.
  */
-enum wire_result wire_next(
-    struct wire_reader *r, struct span *in, struct span *piece);
+enum wire_result wire_next(struct wire_reader *r, struct span *in,
+    struct span *piece);
 
 /* The header of a record of this many bytes, at most WIRE_CONTENT_MAX. */
 void wire_header(unsigned char out[WIRE_HEADER_SIZE], enum wire_type type,
@@ -79,8 +79,8 @@ void wire_add(struct buf *b, enum wire_type type, unsigned id, struct span s);
 void wire_add_eof(struct buf *b, enum wire_type type, unsigned id);
 
 /* Adds WIRE_BEGIN_REQUEST. */
-void wire_add_begin(
-    struct buf *b, unsigned id, enum wire_role role, unsigned flags);
+void wire_add_begin(struct buf *b, unsigned id, enum wire_role role,
+    unsigned flags);
 
 /* Adds WIRE_END_REQUEST. */
 void wire_add_end(struct buf *b, unsigned id, uint32_t app_status,
@@ -102,7 +102,7 @@ bool wire_pair(struct span *params, struct field *out);
  * Adds the WIRE_GET_VALUES_RESULT for what was asked: FCGI_MAX_CONNS,
  * FCGI_MAX_REQS and FCGI_MPXS_CONNS, each once; other names are left out.
  */
-void wire_add_values(
-    struct buf *b, struct span asked, unsigned max_conns, unsigned max_reqs);
+void wire_add_values(struct buf *b, struct span asked, unsigned max_conns,
+    unsigned max_reqs);
 
 #endif

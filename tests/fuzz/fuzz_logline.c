@@ -130,8 +130,8 @@ check_full(struct span in, enum logline_format format, const struct logline *l)
 
 	FUZZ_HOLDS(take(&in, json ? json_head : text_head));
 	FUZZ_HOLDS(take(&in, json ? ",\"version\":2" : " version=2"));
-	check_value(
-	    &in, format, "endpoint", span_of(dash ? NULL : l->endpoint));
+	check_value(&in, format, "endpoint",
+	    span_of(dash ? NULL : l->endpoint));
 	check_value(&in, format, "method", l->method);
 	check_value(&in, format, "sender", l->sender);
 	check_value(&in, format, "origin", l->origin);
@@ -162,8 +162,8 @@ contains(struct span s, struct span what)
 #define MARK "qzqzqz"
 
 static void
-check_hidden(
-    enum logline_format format, enum logline_senders senders, struct span text)
+check_hidden(enum logline_format format, enum logline_senders senders,
+    struct span text)
 {
 	struct logline l = { .decision = "deny" };
 	struct buf out, detail;

@@ -29,8 +29,8 @@ ask(const char *before, struct span query, const char *after, size_t size)
 		memcpy(text + nb, query.p, query.n);
 	memcpy(text + nb + query.n, after, na);
 	memset(&a, GUARD, sizeof(a));
-	a.result = query_get(
-	    (struct span){ text, total }, SPAN(NAME), a.out, size, &a.n);
+	a.result = query_get((struct span){ text, total }, SPAN(NAME), a.out,
+	    size, &a.n);
 	free(text);
 	return a;
 }

@@ -18,8 +18,8 @@ struct seen {
 };
 
 static void
-on_fault(
-    void *ctx, struct scan_place at, const char *fault, const char *expected)
+on_fault(void *ctx, struct scan_place at, const char *fault,
+    const char *expected)
 {
 	struct seen *seen = ctx;
 

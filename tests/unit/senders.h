@@ -43,8 +43,8 @@ senders_find(void *ctx, const struct rules_keys *keys, size_t *level,
 		for (size_t i = 0; i < s->n; i++) {
 			const struct rules_rule *r = &s->rule[i];
 
-			if (!span_eq(
-				keys->key[k], (struct span){ r->key, r->n }) ||
+			if (!span_eq(keys->key[k],
+				(struct span){ r->key, r->n }) ||
 			    answer == RULES_DENY)
 				continue;
 			answer = r->deny ? RULES_DENY : RULES_ALLOW;

@@ -41,8 +41,8 @@ is_span(struct span got, const char *want, const char *name)
 	    got.p != NULL && got.n == n && memcmp(got.p, want, n) == 0;
 
 	if (!ok(same, "%s", name)) {
-		printf(
-		    "# got:  %.*s\n", (int)got.n, got.p == NULL ? "" : got.p);
+		printf("# got:  %.*s\n", (int)got.n,
+		    got.p == NULL ? "" : got.p);
 		printf("# want: %s\n", want == NULL ? "(absent)" : want);
 	}
 	return same;

@@ -39,8 +39,8 @@ add(struct buf *out, const char *fmt, ...)
 
 /* Adds text with every occurrence of from changed into to. */
 static void
-add_replaced(
-    struct buf *out, struct span text, const char *from, const char *to)
+add_replaced(struct buf *out, struct span text, const char *from,
+    const char *to)
 {
 	size_t n = strlen(from);
 
@@ -125,8 +125,8 @@ dump_policy(struct buf *out, const struct policy *p)
 {
 	add(out, "senders: %zu lists\n", p->nsenders);
 	dump_words(out, "origins", p->origins, p->norigins);
-	dump_words(
-	    out, "browser_origins", p->browser_origins, p->nbrowser_origins);
+	dump_words(out, "browser_origins", p->browser_origins,
+	    p->nbrowser_origins);
 	dump_words(out, "allow_methods", &p->allow_methods, 1);
 	dump_words(out, "allow_headers", &p->allow_headers, 1);
 	dump_words(out, "max_age", &p->max_age, 1);
@@ -267,8 +267,8 @@ set_defaults(void)
 {
 	struct buf out;
 
-	load_text(
-	    SPAN("[policy]\nplayground = no\n"), CONF_FOR_CGI, true, &out);
+	load_text(SPAN("[policy]\nplayground = no\n"), CONF_FOR_CGI, true,
+	    &out);
 	buf_add_span(&defaults, buf_span(&out));
 	buf_free(&out);
 }
@@ -567,8 +567,8 @@ test_files(void)
 	    "@DIR@/policy.ini: error: is too large; name a regular file of at "
 	    "most 1M that can be read\nCONF_BAD\n",
 	    "a byte too much");
-	write_file(
-	    path_of("policy.ini"), (struct span){ big, sizeof(big) - 1 });
+	write_file(path_of("policy.ini"),
+	    (struct span){ big, sizeof(big) - 1 });
 	is_said(path_of("policy.ini"), "CONF_OK\n", "the largest file");
 	chmod(path_of("policy.ini"), 0664);
 	is_said(path_of("policy.ini"),

@@ -172,8 +172,8 @@ test_unreadable(void)
 	const char *none = "/nonexistent/list";
 
 	ok(!load(l, none), "a file that is not there");
-	is_span(
-	    span_of(reports), "0:0: No such file or directory\n", "says so");
+	is_span(span_of(reports), "0:0: No such file or directory\n",
+	    "says so");
 	ok(!load(l, dir), "a directory");
 	is_span(span_of(reports), "0:0: is a directory\n", "says so");
 	ok(!load(l, "/dev/null"), "a device");

@@ -208,8 +208,8 @@ test_hostile(void)
 	    "bytes that are not printable");
 	log_open("\x1b", in_folder("name"), LOG_INFO);
 	log_info("x");
-	is_text(
-	    content(in_folder("name")), "\\x1b: x\n", "nor those of a name");
+	is_text(content(in_folder("name")), "\\x1b: x\n",
+	    "nor those of a name");
 }
 
 static void
@@ -307,8 +307,8 @@ test_threads(void)
 
 	log_open("p", in_folder("threads"), LOG_INFO);
 	for (size_t i = 0; i < THREADS; i++)
-		if (pthread_create(
-			&threads[i], NULL, write_lines, &letters[i]) != 0)
+		if (pthread_create(&threads[i], NULL, write_lines,
+			&letters[i]) != 0)
 			abort();
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);

@@ -185,8 +185,8 @@ check_shape(const struct policy_request *r, const struct policy_decision *d)
 	struct span origin = find(d, "Access-Control-Allow-Origin");
 
 	is_span(d->fields[0].name, "Vary", "Vary is there");
-	is_span(
-	    d->fields[0].value, "Origin, AMP-Email-Sender", "with both names");
+	is_span(d->fields[0].value, "Origin, AMP-Email-Sender",
+	    "with both names");
 	ok(!denied ||
 		(d->nfields == 1 && d->sender.p == NULL && d->origin.p == NULL),
 	    "a refusal has no other field, and verifies nothing");
@@ -224,8 +224,8 @@ decide(const struct policy *p, const struct policy_request *r, int garbage,
 
 /* The same request, with other parameters in its query. */
 static void
-test_other_parameters(
-    const struct policy *p, struct policy_request r, const char *want)
+test_other_parameters(const struct policy *p, struct policy_request r,
+    const char *want)
 {
 	static char query[TABLE_LINE + 64];
 	char got[TEXT_MAX];
@@ -320,8 +320,8 @@ test_rule(void)
 	}
 	m.policy.versions = POLICY_VERSION_1;
 	policy_decide(&m.policy,
-	    &(struct policy_request){
-		.method = SPAN("GET"), .sender = SPAN("a@company.example") },
+	    &(struct policy_request){ .method = SPAN("GET"),
+		.sender = SPAN("a@company.example") },
 	    &d);
 	ok(d.reason == REASON_VERSION_NOT_ALLOWED && d.at.file == NULL,
 	    "no rule where the version decided");

@@ -384,8 +384,8 @@ gives(const struct row *row, size_t first, size_t rest)
 	good &= describe(&r, &body, &got);
 	good &= (r.warning != NULL) == ((row->flags & REMARK) != 0);
 	if (!span_eq(buf_span(&got), span_of(row->want)) || !good) {
-		printf(
-		    "# got:  %.*s\n# want: %s\n", (int)got.n, got.p, row->want);
+		printf("# got:  %.*s\n# want: %s\n", (int)got.n, got.p,
+		    row->want);
 		good = false;
 	}
 	reply_free(&r);
@@ -410,9 +410,9 @@ test_row(const struct row *r)
 static enum reply_state
 vary_of(size_t names, size_t max_header, const char **fault)
 {
-	struct reply_rules rules = {
-		.add = report, .nadd = 1, .max_header = max_header
-	};
+	struct reply_rules rules = { .add = report,
+		.nadd = 1,
+		.max_header = max_header };
 	struct reply r;
 	struct buf in;
 	size_t used;

@@ -23,8 +23,8 @@ note(struct transcript *t, const char *fmt, ...)
 }
 
 static void
-on_fault(
-    void *ctx, struct scan_place at, const char *fault, const char *expected)
+on_fault(void *ctx, struct scan_place at, const char *fault,
+    const char *expected)
 {
 	note(ctx, "%u:%u: %s%s\n", at.line, at.column, fault,
 	    expected == NULL || *expected == '\0' ? " (no hint)" : "");

@@ -75,8 +75,8 @@ pieces(struct span s, bool (*next)(struct span *rest, struct span *piece))
 
 	out[n++] = '|';
 	while (n < 200 && next(&s, &piece)) {
-		n += (size_t)snprintf(
-		    out + n, sizeof(out) - n, "%.*s|", (int)piece.n, piece.p);
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s|",
+		    (int)piece.n, piece.p);
 	}
 	out[n] = '\0';
 	return out;

@@ -1,0 +1,805 @@
+/*
+ * gate: requests with a policy of several endpoints: each is answered once, in
+ * exactly these bytes, and logged once.
+ */
+#include "gate.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <pthread.h>
+#include <syslog.h>
+
+#include "cgi.h"
+#include "fake.h"
+#include "folder.h"
+#include "io.h"
+#include "log.h"
+#include "tap.h"
+
+#define V2 "HTTP_AMP_EMAIL_SENDER=sender@company.example"
+#define VARY "Vary: Origin, AMP-Email-Sender\r\n"
+#define ALLOW VARY "AMP-Email-Allow-Sender: sender@company.example\r\n"
+#define PRINT "printf 'Content-Type: text/plain\\n\\n'; "
+#define TEXT "Status: 200 OK\r\nContent-Type: text/plain\r\n" ALLOW "\r\n"
+#define LOGGED " version=2 endpoint=" /* … name, then the claims: */
+#define CLAIMS " method=GET sender=sender@company.example origin=-"
+#define POSTED " method=POST sender=sender@company.example origin=-"
+
+enum { VARS = 8, SLOTS = 4 };
+
+struct gate_case {
+	const char *name;
+	const char *vars[VARS]; /* besides SCRIPT_NAME */
+	const char *path;       /* SCRIPT_NAME */
+	struct span body;       /* absent: it never comes */
+	bool gone;              /* the client is */
+	bool enters;            /* a handler is wanted */
+	enum reason own;        /* an answer of ours, with `fields`; or: */
+	const char *fields;     /* of it */
+	const char *sent;       /* the handler's */
+	bool broken;            /* it does not end */
+	const char *log;
+};
+
+static const struct gate_case cases[] = {
+	/* decisions */
+	{ .name = "neither version",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET" },
+	    .own = REASON_NO_AMP_HEADERS,
+	    .fields = VARY,
+	    .log = "deny 403 no-amp-headers version=0 endpoint=ok method=GET "
+		   "sender=- origin=-" },
+	{ .name = "a sender that is not allowed",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET", "HTTP_AMP_EMAIL_SENDER=a@b.example",
+		"HTTP_ORIGIN=https://x.example" },
+	    .own = REASON_SENDER_NOT_ALLOWED,
+	    .fields = VARY,
+	    .log = "deny 403 sender-not-allowed version=2 endpoint=ok "
+		   "method=GET sender=a@b.example origin=https://x.example" },
+	{ .name = "HEAD",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=HEAD" },
+	    .own = REASON_NO_AMP_HEADERS,
+	    .fields = VARY,
+	    .log = "deny 403 no-amp-headers version=0 endpoint=ok method=HEAD "
+		   "sender=- origin=-" },
+	{ .name = "a forged sender",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET",
+		"HTTP_AMP_EMAIL_SENDER=a\r\nX: \"y\"" },
+	    .own = REASON_BAD_BYTE,
+	    .fields = VARY,
+	    .log = "deny 403 bad-byte version=0 endpoint=ok method=GET "
+		   "sender=\"a\\x0d\\x0aX: \\x22y\\x22\" origin=-" },
+	{ .name = "a repeated one",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET", V2, V2 },
+	    .own = REASON_VARIABLE_REPEATED,
+	    .fields = VARY,
+	    .log = "deny 403 variable-repeated version=0 endpoint=ok" CLAIMS },
+	{ .name = "no method",
+	    .path = "/ok",
+	    .vars = { V2 },
+	    .own = REASON_BAD_REQUEST,
+	    .fields = VARY,
+	    .log = "deny 400 bad-request version=0 endpoint=ok method=- "
+		   "sender=sender@company.example origin=-" },
+	{ .name = "no endpoint",
+	    .path = "/elsewhere",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .own = REASON_NO_ENDPOINT,
+	    .fields = "",
+	    .log = "deny 404 no-endpoint version=0 endpoint=-" CLAIMS },
+	{ .name = "a preflight",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=OPTIONS",
+		"HTTP_ORIGIN=https://mail.google.com",
+		"HTTP_ACCESS_CONTROL_REQUEST_METHOD=POST" },
+	    .sent = "Status: 204 No Content\r\n" VARY
+		    "Access-Control-Allow-Origin: https://mail.google.com\r\n"
+		    "Access-Control-Allow-Methods: GET, POST\r\n"
+		    "Access-Control-Allow-Headers: AMP-Email-Sender, "
+		    "Content-Type\r\nAccess-Control-Max-Age: 600\r\n\r\n",
+	    .log = "preflight 204 preflight version=0 endpoint=ok "
+		   "method=OPTIONS sender=- origin=https://mail.google.com" },
+
+	/* handlers */
+	{ .name = "an allowed one",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .sent = TEXT "2 sender@company.example -",
+	    .log = "allow 200 ok" LOGGED "ok" CLAIMS },
+	{ .name = "HEAD",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=HEAD", V2 },
+	    .enters = true,
+	    .sent = TEXT,
+	    .log = "allow 200 ok" LOGGED "ok method=HEAD "
+		   "sender=sender@company.example origin=-" },
+	{ .name = "a body",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=POST", V2, "CONTENT_LENGTH=5" },
+	    .body = { "hello and more", 14 },
+	    .enters = true,
+	    .sent = TEXT "2 sender@company.example 5hello",
+	    .log = "allow 200 ok" LOGGED "ok" POSTED },
+	{ .name = "a body of unknown length (E35)",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=POST", V2 },
+	    .body = { "hello", 5 },
+	    .enters = true,
+	    .sent = TEXT "2 sender@company.example 5hello",
+	    .log = "allow 200 ok" LOGGED "ok" POSTED },
+	{ .name = "an empty one of unknown length",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=POST", V2, "CONTENT_LENGTH=-1" },
+	    .body = { "", 0 },
+	    .enters = true,
+	    .sent = TEXT "2 sender@company.example 0",
+	    .log = "allow 200 ok" LOGGED "ok" POSTED },
+	{ .name = "a reported one",
+	    .path = "/report",
+	    .vars = { "REQUEST_METHOD=GET" },
+	    .enters = true,
+	    .sent = "Status: 200 OK\r\nContent-Type: text/plain\r\n"
+		    "Access-Control-Allow-Origin: x\r\n" VARY "\r\nbody",
+	    .log = "report 200 no-amp-headers version=0 endpoint=report "
+		   "method=GET sender=- origin=-" },
+	{ .name = "an exit status",
+	    .path = "/seven",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .sent = TEXT "body",
+	    .log = "allow 200 ok" LOGGED "seven" CLAIMS
+		   " detail=\"exit status 7\"" },
+	{ .name = "a script",
+	    .path = "/cgi/x.cgi",
+	    .vars = { "REQUEST_METHOD=GET", V2, "SCRIPT_FILENAME=@/cgi/x.cgi",
+		"PATH_INFO=/info" },
+	    .enters = true,
+	    .sent = TEXT "/cgi/x.cgi /info",
+	    .log = "allow 200 ok" LOGGED "cgi" CLAIMS },
+	{ .name = "the command line's program",
+	    .path = "/words",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .sent = TEXT "one two",
+	    .log = "allow 200 ok" LOGGED "words" CLAIMS },
+
+	/* what can go wrong (SPEC 4.7) */
+	{ .name = "no program",
+	    .path = "/none",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_HANDLER_MISSING,
+	    .fields = ALLOW,
+	    .log = "allow 404 handler-missing" LOGGED "none" CLAIMS
+		   " detail=\"exec @/none: No such file or directory\"" },
+	{ .name = "one that may not be run",
+	    .path = "/plain",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_HANDLER_FORBIDDEN,
+	    .fields = ALLOW,
+	    .log = "allow 403 handler-forbidden" LOGGED "plain" CLAIMS
+		   " detail=\"exec @/plain: Permission denied\"" },
+	{ .name = "one of no format (E26)",
+	    .path = "/format",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_HANDLER_NOT_STARTED,
+	    .fields = ALLOW,
+	    .log = "allow 502 handler-not-started" LOGGED "format" CLAIMS
+		   " detail=\"exec @/format: Exec format error\"" },
+	{ .name = "no script",
+	    .path = "/cgi/none.cgi",
+	    .vars = { "REQUEST_METHOD=GET", V2,
+		"SCRIPT_FILENAME=@/cgi/none.cgi" },
+	    .enters = true,
+	    .own = REASON_HANDLER_MISSING,
+	    .fields = ALLOW,
+	    .log = "allow 404 handler-missing" LOGGED "cgi" CLAIMS },
+	{ .name = "no answer",
+	    .path = "/die",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_HANDLER_DIED,
+	    .fields = ALLOW,
+	    .log = "allow 502 handler-died" LOGGED "die" CLAIMS
+		   " detail=\"exit status 3\"" },
+	{ .name = "a bad one",
+	    .path = "/bad",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_HANDLER_BAD_ANSWER,
+	    .fields = ALLOW,
+	    .log = "allow 502 handler-bad-answer" LOGGED "bad" CLAIMS
+		   " detail=\"a line without a colon\"" },
+	{ .name = "a redirect",
+	    .path = "/redirect",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_HANDLER_REDIRECT,
+	    .fields = ALLOW,
+	    .log = "allow 502 handler-redirect" LOGGED "redirect" CLAIMS
+		   " detail=\"a redirect, which no mail client follows\"" },
+	{ .name = "killed within its body (E52)",
+	    .path = "/half",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .sent = TEXT "half",
+	    .broken = true,
+	    .log = "allow 200 handler-died" LOGGED "half" CLAIMS
+		   " detail=\"killed by signal 9\"" },
+	{ .name = "silence",
+	    .path = "/silent",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_HANDLER_TIMEOUT,
+	    .fields = ALLOW,
+	    .log = "allow 504 handler-timeout" LOGGED "silent" CLAIMS
+		   " detail=\"silent for `timeout`\"" },
+	{ .name = "a body that is too large",
+	    .path = "/small",
+	    .vars = { "REQUEST_METHOD=POST", V2, "CONTENT_LENGTH=11" },
+	    .body = { "12345678901", 11 },
+	    .enters = true,
+	    .own = REASON_BODY_TOO_LARGE,
+	    .fields = ALLOW,
+	    .log = "allow 413 body-too-large" LOGGED "small" POSTED },
+	{ .name = "… of unknown length",
+	    .path = "/small",
+	    .vars = { "REQUEST_METHOD=POST", V2, "CONTENT_LENGTH=-1" },
+	    .body = { "12345678901", 11 },
+	    .enters = true,
+	    .own = REASON_BODY_TOO_LARGE,
+	    .fields = ALLOW,
+	    .log = "allow 413 body-too-large" LOGGED "small" POSTED },
+	{ .name = "one that just fits",
+	    .path = "/small",
+	    .vars = { "REQUEST_METHOD=POST", V2, "CONTENT_LENGTH=-1" },
+	    .body = { "1234567890", 10 },
+	    .enters = true,
+	    .sent = TEXT "2 sender@company.example 101234567890",
+	    .log = "allow 200 ok" LOGGED "small" POSTED },
+	{ .name = "one that does not come",
+	    .path = "/small",
+	    .vars = { "REQUEST_METHOD=POST", V2 },
+	    .enters = true,
+	    .own = REASON_BODY_TIMEOUT,
+	    .fields = ALLOW,
+	    .log = "allow 408 body-timeout" LOGGED "small" POSTED },
+	{ .name = "a client that has gone",
+	    .path = "/silent",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .gone = true,
+	    .enters = true,
+	    .sent = "",
+	    .broken = true,
+	    .log = "allow - client-gone" LOGGED "silent" CLAIMS },
+	{ .name = "… before its body had come",
+	    .path = "/small",
+	    .vars = { "REQUEST_METHOD=POST", V2 },
+	    .gone = true,
+	    .enters = true,
+	    .sent = "",
+	    .broken = true,
+	    .log = "allow - client-gone" LOGGED "small" POSTED },
+};
+
+static const char policy_text[] =
+    "[policy]\n"
+    "senders = sender@company.example\n"
+    "kill_grace = 1\n"
+    "[endpoint ok]\npath = /ok\nexec = @/ok\n"
+    "[endpoint report]\npath = /report\nexec = @/report\nmode = report\n"
+    "[endpoint seven]\npath = /seven\nexec = @/seven\n"
+    "[endpoint cgi]\npath = /cgi\nscripts = @/cgi\n"
+    "[endpoint words]\npath = /words\n"
+    "[endpoint none]\npath = /none\nexec = @/none\n"
+    "[endpoint plain]\npath = /plain\nexec = @/plain\n"
+    "[endpoint format]\npath = /format\nexec = @/format\n"
+    "[endpoint die]\npath = /die\nexec = @/die\n"
+    "[endpoint bad]\npath = /bad\nexec = @/bad\n"
+    "[endpoint redirect]\npath = /redirect\nexec = @/redirect\n"
+    "[endpoint half]\npath = /half\nexec = @/half\n"
+    "[endpoint silent]\npath = /silent\nexec = @/silent\ntimeout = 1\n"
+    "[endpoint small]\npath = /small\nexec = @/ok\nmax_body = 10\n"
+    "body_timeout = 1\n"
+    "[endpoint after]\npath = /after\nexec = @/after\n"
+    "[endpoint stubborn]\npath = /stubborn\nexec = @/stubborn\n"
+    "timeout = 1\n";
+
+/* text with the folder for every '@' in front of a slash. */
+static const char *
+expand(const char *text)
+{
+	static char out[8][16384];
+	static unsigned turn;
+	char *to = out[turn = (turn + 1) % 8];
+
+	for (; *text != '\0'; text++)
+		if (text[0] == '@' && text[1] == '/')
+			to = stpcpy(to, folder);
+		else
+			*to++ = *text;
+	*to = '\0';
+	return out[turn];
+}
+
+static void
+make_handlers(void)
+{
+	folder_script("ok",
+	    PRINT "printf '%s %s %s' $AMP_CORS_VERSION $AMP_CORS_SENDER "
+		  "${CONTENT_LENGTH:--}; cat");
+	folder_script("report",
+	    "printf 'Content-Type: text/plain\\n"
+	    "Access-Control-Allow-Origin: x\\n\\nbody'");
+	folder_script("seven", PRINT "printf body; exit 7");
+	folder_script("words", PRINT "printf \"$*\"");
+	folder_script("die", "exit 3");
+	folder_script("bad", "printf 'hello\\n\\n'");
+	folder_script("redirect", "printf 'Location: /x\\n\\n'");
+	folder_script("half", PRINT "printf half; kill -9 $$");
+	folder_script("silent", "exec sleep 300");
+	folder_script("after",
+	    PRINT "exec >&- 2>&-; sleep 0.1; echo done >done");
+	folder_script("stubborn",
+	    PRINT "exec >&- 2>&-; trap '' TERM; sleep 300");
+	folder_file("plain", "#!/bin/sh\n", 0644);
+	folder_file("format", "no format", 0755);
+	mkdir(in_folder("cgi"), 0755);
+	folder_script("cgi/x.cgi", PRINT "printf \"$SCRIPT_NAME $PATH_INFO\"");
+}
+
+static void
+report(void *ctx, const char *file, struct scan_place at, bool warning,
+    const char *fault, const char *expected)
+{
+	(void)ctx;
+	printf("# %s:%u:%u: %s%s; %s\n", file, at.line, at.column,
+	    warning ? "warning: " : "", fault,
+	    expected == NULL ? "" : expected);
+}
+
+static struct conf *
+load(const char *name, const char *text, enum conf_use use)
+{
+	const char *file = folder_file(name, expand(text), 0600);
+	struct conf *conf;
+
+	if (conf_load(file, use, report, NULL, &conf) != CONF_OK) {
+		printf("Bail out! %s\n", name);
+		exit(1);
+	}
+	return conf;
+}
+
+/* --- what came of it --- */
+
+/* An answer of ours, from the table of reasons. */
+static const char *
+own_answer(enum reason why, const char *fields, bool head)
+{
+	static char text[2048], body[512];
+
+	snprintf(body, sizeof(body),
+	    "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
+	    reason_word(why), reason_text(why));
+	snprintf(text, sizeof(text),
+	    "Status: %u %s\r\nContent-Type: application/json\r\n"
+	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n%s%s\r\n%s",
+	    reason_status(why), reason_phrase(reason_status(why)), strlen(body),
+	    why == REASON_BUSY ? "Retry-After: 1\r\n" : "", fields,
+	    head ? "" : body);
+	return text;
+}
+
+/* Takes "key=value " out of a line. */
+static void
+cut_out(char *line, const char *key)
+{
+	char *at = strstr(line, key), *end;
+
+	if (at == NULL)
+		return;
+	end = at + 1 + strcspn(at + 1, " ");
+	memmove(at, end, strlen(end) + 1);
+}
+
+/* The log's only line, less what differs; "…" where there are more or none. */
+static const char *
+only_line(void)
+{
+	static char line[8192];
+	char *end, *at;
+
+	snprintf(line, sizeof(line), "%.8000s", folder_text("log"));
+	end = strchr(line, '\n');
+	if (end == NULL || end[1] != '\0')
+		return "not one line";
+	*end = '\0';
+	at = strchr(line, ' ');
+	at = at == NULL ? NULL : strchr(at + 1, ' ');
+	if (at == NULL)
+		return line;
+	cut_out(at, " rule=");
+	cut_out(at, " ms=");
+	return at + 1;
+}
+
+static void
+new_log(void)
+{
+	folder_file("log", "", 0600);
+	log_open("test", in_folder("log"), LOG_INFO);
+}
+
+/* --- one request --- */
+
+struct request {
+	struct fake f;
+	struct gate_passage p;
+	char *vars[VARS + 2];
+};
+
+static void
+request_make(struct request *r, const char *path, const char *const vars[],
+    struct span body)
+{
+	size_t n = 0;
+
+	memset(r, 0, sizeof(*r));
+	for (; vars != NULL && n < VARS && vars[n] != NULL; n++)
+		r->vars[n] = strdup(expand(vars[n]));
+	if (asprintf(&r->vars[n], "SCRIPT_NAME=%s", path) == -1)
+		abort();
+	fake_init(&r->f, r->vars, body);
+}
+
+static void
+request_free(struct request *r)
+{
+	for (size_t n = 0; r->vars[n] != NULL; n++)
+		free(r->vars[n]);
+	fake_free(&r->f);
+}
+
+static bool
+run(struct gate *g, struct request *r, unsigned slot)
+{
+	bool enters = gate_enter(g, &r->f.x, &r->p);
+
+	if (enters)
+		gate_run(g, &r->f.x, &r->p, slot);
+	return enters;
+}
+
+static void
+test_case(struct gate *g, const struct gate_case *c)
+{
+	bool head = strcmp(c->vars[0], "REQUEST_METHOD=HEAD") == 0, enters;
+	const char *sent =
+	    c->sent != NULL ? c->sent : own_answer(c->own, c->fields, head);
+	struct request r;
+
+	new_log();
+	request_make(&r, c->path, c->vars, c->body);
+	if (c->gone)
+		fake_leave(&r.f);
+	enters = run(g, &r, 0);
+	ok(enters == c->enters && r.f.finishes == !c->broken &&
+		r.f.x.finished == !c->broken,
+	    "%s: %s", c->name, c->path);
+	is_span(buf_span(&r.f.sent), sent, "… its answer");
+	is_span(span_of(only_line()), expand(c->log), "… its line in the log");
+	request_free(&r);
+}
+
+static void
+test_status(struct gate *g)
+{
+	static const char *const vars[] = { "REQUEST_METHOD=GET", V2, NULL };
+	struct request r;
+
+	request_make(&r, "/seven", vars, SPAN(""));
+	run(g, &r, 1);
+	ok(r.f.status == 7, "the exit status is handed on (E51)");
+	request_free(&r);
+}
+
+/* --- the others of the gate's answers --- */
+
+static void
+test_leave(struct gate *g)
+{
+	static const char *const vars[] = { "REQUEST_METHOD=GET", V2, NULL };
+	struct request r;
+
+	new_log();
+	request_make(&r, "/ok", vars, SPAN(""));
+	ok(gate_enter(g, &r.f.x, &r.p), "one that has to wait");
+	gate_leave(g, &r.f.x, &r.p, true);
+	is_span(buf_span(&r.f.sent), own_answer(REASON_BUSY, ALLOW, false),
+	    "… too long");
+	is_span(span_of(only_line()), "allow 503 busy" LOGGED "ok" CLAIMS,
+	    "… and is logged");
+	ok(r.f.finishes == 1, "… once");
+	request_free(&r);
+
+	new_log();
+	request_make(&r, "/ok", vars, SPAN(""));
+	gate_enter(g, &r.f.x, &r.p);
+	gate_leave(g, &r.f.x, &r.p, false);
+	ok(r.f.finishes == 0 && r.f.sent.n == 0, "… and leaves");
+	is_span(span_of(only_line()), "allow - client-gone" LOGGED "ok" CLAIMS,
+	    "… and is logged");
+	request_free(&r);
+}
+
+static void
+test_fault(void)
+{
+	static const enum reason why[] = { REASON_POLICY_ERROR,
+		REASON_POLICY_UNAVAILABLE };
+	static const char *const get[] = { "REQUEST_METHOD=GET", V2, NULL };
+	static const char *const head[] = { "REQUEST_METHOD=HEAD", NULL };
+	struct request r;
+
+	for (size_t i = 0; i < 4; i++) {
+		request_make(&r, "/ok", i < 2 ? get : head, SPAN(""));
+		gate_fault(&r.f.x, why[i % 2]);
+		is_span(buf_span(&r.f.sent), own_answer(why[i % 2], "", i >= 2),
+		    "no policy");
+		ok(r.f.finishes == 1, "… once");
+		request_free(&r);
+	}
+}
+
+/* E81: no descriptor for the pipes. */
+static void
+test_overloaded(struct gate *g)
+{
+	static const char *const vars[] = { "REQUEST_METHOD=GET", V2, NULL };
+	struct rlimit old, none;
+	struct request r;
+
+	new_log();
+	request_make(&r, "/ok", vars, SPAN(""));
+	getrlimit(RLIMIT_NOFILE, &old);
+	none = (struct rlimit){ 3, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	run(g, &r, 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	is_span(buf_span(&r.f.sent),
+	    own_answer(REASON_OVERLOADED, ALLOW, false), "no descriptor");
+	is_span(span_of(only_line()),
+	    "allow 503 overloaded" LOGGED "ok" CLAIMS
+	    " detail=\"Too many open files\"",
+	    "… is logged");
+	request_free(&r);
+}
+
+/* A handler that goes on after its answer counts until it ends. */
+static void
+test_outlive(struct gate *g)
+{
+	static const char *const vars[] = { "REQUEST_METHOD=GET", V2, NULL };
+	struct request r;
+
+	new_log();
+	request_make(&r, "/after", vars, SPAN(""));
+	run(g, &r, 0);
+	ok(r.f.finishes == 1 && strcmp(folder_text("done"), "done\n") == 0,
+	    "a handler goes on after its answer, and is waited for");
+	is_span(buf_span(&r.f.sent), TEXT, "… its answer");
+	request_free(&r);
+	new_log();
+	request_make(&r, "/stubborn", vars, SPAN(""));
+	run(g, &r, 0);
+	ok(r.f.finishes == 1 &&
+		strstr(folder_text("log"), " allow 200 ok ") != NULL &&
+		strstr(folder_text("log"), "goes on after its answer") != NULL,
+	    "… but not for ever");
+	request_free(&r);
+}
+
+/* The lines of one request have one id, those of others have others. */
+static void
+test_ids(struct gate *g)
+{
+	static const char *const vars[] = { "REQUEST_METHOD=GET", NULL };
+	struct request r[2];
+
+	for (int i = 0; i < 2; i++) {
+		request_make(&r[i], "/ok", vars, SPAN(""));
+		run(g, &r[i], 0);
+	}
+	ok(r[0].p.id != r[1].p.id && r[0].p.id <= 0xFFFFFFFF,
+	    "each request has its own id");
+	request_free(&r[0]);
+	request_free(&r[1]);
+}
+
+/* --- several at once --- */
+
+struct thread {
+	pthread_t thread;
+	struct gate *g;
+	unsigned slot;
+	bool good;
+};
+
+static void *
+work(void *arg)
+{
+	static const char *const vars[] = { "REQUEST_METHOD=POST", V2,
+		"CONTENT_LENGTH=5", NULL };
+	struct thread *t = arg;
+
+	t->good = true;
+	for (int i = 0; i < 5; i++) {
+		struct request r;
+
+		request_make(&r, "/seven", vars, SPAN("hello"));
+		run(t->g, &r, t->slot);
+		t->good &= r.f.finishes == 1 && r.f.status == 7 &&
+		    span_eq(buf_span(&r.f.sent), SPAN(TEXT "body"));
+		request_free(&r);
+	}
+	return NULL;
+}
+
+static void
+test_threads(struct gate *g)
+{
+	struct thread t[SLOTS];
+	size_t lines = 0;
+	bool good = true;
+
+	new_log();
+	for (unsigned i = 0; i < SLOTS; i++) {
+		t[i] = (struct thread){ .g = g, .slot = i };
+		if (pthread_create(&t[i].thread, NULL, work, &t[i]) != 0)
+			abort();
+	}
+	for (unsigned i = 0; i < SLOTS; i++) {
+		pthread_join(t[i].thread, NULL);
+		good &= t[i].good;
+	}
+	for (const char *s = folder_text("log"); *s != '\0'; s++)
+		lines += *s == '\n';
+	ok(good && lines == SLOTS * 5, "%d handlers at once", SLOTS);
+}
+
+/* --- exec_mode = replace --- */
+
+/* A whole CGI request in a process of its own; what it writes. */
+static const char *
+cgi_output(const struct gate_options *o, const char *path)
+{
+	static char text[8192];
+	size_t used = 0;
+	ssize_t n;
+	int fd[2];
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		abort();
+	pid = fork();
+	if (pid == 0) {
+		static const char *const vars[] = { "REQUEST_METHOD=GET", V2,
+			NULL };
+		struct gate *g = gate_new(o);
+		struct gate_passage p;
+		struct request r;
+		struct cgi c;
+
+		dup2(fd[1], STDOUT_FILENO);
+		request_make(&r, path, vars, SPAN(""));
+		cgi_init(&c, r.vars, 0);
+		if (gate_enter(g, &c.x, &p))
+			gate_run(g, &c.x, &p, 0);
+		_exit(0);
+	}
+	close(fd[1]);
+	while ((n = read(fd[0], text + used, sizeof(text) - 1 - used)) > 0)
+		used += (size_t)n;
+	text[used] = '\0';
+	close(fd[0]);
+	waitpid(pid, NULL, 0);
+	return text;
+}
+
+static void
+test_replace(struct gate_options o)
+{
+	struct conf *conf = load("replace.ini",
+	    "[policy]\nsenders = sender@company.example\n"
+	    "exec_mode = replace\n"
+	    "[endpoint ok]\npath = /ok\nexec = @/ok\n"
+	    "[endpoint none]\npath = /none\nexec = @/none\n",
+	    CONF_FOR_CGI);
+
+	o.conf = conf;
+	o.slots = 1;
+	new_log();
+	is_span(span_of(cgi_output(&o, "/ok")),
+	    ALLOW "Content-Type: text/plain\n\n2 sender@company.example -",
+	    "our fields, and then the handler itself");
+	is_span(span_of(only_line()),
+	    "allow - ok" LOGGED "ok" CLAIMS
+	    " detail=\"replaced by its handler\"",
+	    "… is logged");
+	new_log();
+	is_span(span_of(cgi_output(&o, "/none")),
+	    expand(own_answer(REASON_HANDLER_MISSING, "", false)),
+	    "one that is not there");
+	conf_free(conf);
+}
+
+/* SPEC 4.2: in CGI the two environments are one. */
+static void
+test_cgi(struct gate_options o)
+{
+	o.slots = 1;
+	new_log();
+	is_span(span_of(cgi_output(&o, "/ok")),
+	    TEXT "2 sender@company.example -", "a CGI request");
+	is_span(span_of(only_line()), "allow 200 ok" LOGGED "ok" CLAIMS,
+	    "… is logged");
+	is_span(span_of(cgi_output(&o, "/words")),
+	    own_answer(REASON_POLICY_ERROR, ALLOW, false),
+	    "no program is taken from a CGI request's command line");
+}
+
+int
+main(void)
+{
+	static char words[3][PATH_MAX], *argv[4];
+	struct conf *conf;
+	struct gate *g;
+	struct gate_options o;
+	sigset_t pipe;
+
+	setvbuf(stdout, NULL, _IOLBF, 0); /* see test_spawn.c */
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &pipe, NULL);
+	folder_make();
+	make_handlers();
+	conf = load("policy.ini", policy_text, CONF_FOR_SERVER);
+	strcpy(words[0], in_folder("words"));
+	strcpy(words[1], "one");
+	strcpy(words[2], "two");
+	for (int i = 0; i < 3; i++)
+		argv[i] = words[i];
+	o = (struct gate_options){ .conf = conf,
+		.argc = 3,
+		.argv = argv,
+		.environment = argv + 3,
+		.slots = SLOTS };
+	g = gate_new(&o);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		test_case(g, &cases[i]);
+	test_status(g);
+	test_leave(g);
+	test_fault();
+	test_overloaded(g);
+	test_outlive(g);
+	test_ids(g);
+	test_threads(g);
+	test_cgi(o);
+	test_replace(o);
+	gate_free(g);
+	gate_free(NULL);
+	conf_free(conf);
+	log_open("test", "stderr", LOG_INFO);
+	folder_remove();
+	return tap_done();
+}
