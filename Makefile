@@ -1,0 +1,276 @@
+# amp-cors-cgi, with GNU make.  This is for those who have the tools: ./check
+# and ./demo install them first.
+#
+#	make			./amp-cors-cgi
+#	make check		every test; each part of it alone: lint unit sanitize
+#				valgrind fuzz-replay install-test demo-test http
+#	make fuzz T=60		each fuzz target, for so many seconds
+#	make bench		the front beside its relatives, in numbers
+#	make install		PREFIX=/usr/local DESTDIR= BINDIR= MANDIR= DOCDIR=
+#	make uninstall clean
+#
+# CC, CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the user's; WERROR=-Werror makes
+# warnings errors.  VARIANT=gcc, clang, asan, tsan or fuzz builds everything
+# again, in build/VARIANT.
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/amp-cors-cgi
+# The program has this path built in; PREFIX does not move it.
+POLICY = /etc/amp-cors/amp-cors.ini
+
+CFLAGS ?= -O2 -g
+GCC ?= gcc
+CLANG ?= clang
+PYTHON = /usr/bin/python3
+T = 60
+
+WARNINGS = -Wall -Wextra -pedantic -Wshadow -Wconversion \
+	-Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wwrite-strings -Wvla -Wformat=2
+OPTIMISED = $(filter-out -O0,$(filter -O%,$(CFLAGS)))
+HARDENING = $(if $(OPTIMISED),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
+	-fstack-protector-strong -fstack-clash-protection \
+	$(if $(filter x86_64-%,$(MACHINE)),-fcf-protection)
+HARDENING_LD = -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+SANITIZED = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+
+VARIANT =
+ifeq ($(VARIANT),)
+COMPILER = $(CC)
+VFLAGS = $(WERROR)
+else ifeq ($(VARIANT),gcc)
+COMPILER = $(GCC)
+VFLAGS = -Werror
+else ifeq ($(VARIANT),clang)
+COMPILER = $(CLANG)
+VFLAGS = -Werror
+else ifeq ($(VARIANT),asan)
+COMPILER = $(CLANG)
+VFLAGS = -Werror $(SANITIZED) -fsanitize=address,undefined
+else ifeq ($(VARIANT),tsan)
+COMPILER = $(CLANG)
+VFLAGS = -Werror $(SANITIZED) -fsanitize=thread
+else ifeq ($(VARIANT),fuzz)
+COMPILER = $(CLANG)
+VFLAGS = -Werror $(SANITIZED) -fsanitize=fuzzer-no-link,address,undefined
+else
+$(error VARIANT is gcc, clang, asan, tsan, fuzz or nothing)
+endif
+# The tests put functions in the place of libc's, and _FORTIFY_SOURCE calls
+# others.
+ifneq ($(VARIANT),)
+HARDENING =
+endif
+
+BUILD = build$(addprefix /,$(VARIANT))
+PROGRAM = $(if $(VARIANT),$(BUILD)/)amp-cors-cgi
+ARCHIVE = $(BUILD)/libamp.a
+
+# Each shared library costs a CGI program time at every request, so these are
+# linked statically where the system has them so.
+MACHINE := $(shell $(COMPILER) -dumpmachine)
+library = $(or $(filter /%,$(shell $(COMPILER) -print-file-name=lib$1.a)),-l$1)
+LIBRARIES := $(call library,fcgi) $(call library,iniparser)
+
+COMPILE = $(COMPILER) -std=c11 -D_GNU_SOURCE -Ilib -Itests/unit -Itests/fuzz \
+	-fPIE -pthread $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) $(VFLAGS)
+LINK = $(COMPILER) -pie -pthread $(HARDENING_LD) $(CFLAGS) $(VFLAGS) $(LDFLAGS)
+LIBS = $(LIBRARIES) $(LDLIBS)
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $1))
+named = $(patsubst $1%.c,$(BUILD)/$2/%,$(wildcard $1*.c))
+LIB_OBJECTS := $(call objects,lib/*.c)
+TESTS := $(call named,tests/unit/test_,unit)
+HELPERS := $(call named,tests/helpers/,helpers)
+REPLAYS := $(call named,tests/fuzz/fuzz_,replay)
+FUZZERS := $(call named,tests/fuzz/fuzz_,fuzz)
+# those whose test or module has threads
+THREADED := $(sort $(filter $(TESTS),$(patsubst lib/%.c,$(BUILD)/unit/%,\
+	$(patsubst tests/unit/test_%.c,lib/%.c,$(shell grep -lsE \
+	'pthread\.h|stdatomic\.h|threads\.h' tests/unit/test_*.c lib/*.c)))))
+OBJECTS := $(LIB_OBJECTS) $(call objects,amp-cors-cgi.c tests/unit/*.c \
+	tests/helpers/*.c tests/fuzz/*.c)
+
+all: $(PROGRAM)
+
+# everything that VARIANT can compile
+everything: $(PROGRAM) $(TESTS) $(HELPERS) $(REPLAYS)
+
+$(PROGRAM): $(BUILD)/amp-cors-cgi.o $(ARCHIVE)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(ARCHIVE): $(LIB_OBJECTS)
+	rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/test_%.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/helpers/%: $(BUILD)/tests/helpers/%.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/replay/%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/main.o \
+    $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+$(OBJECTS): $(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# what the objects were compiled with: another compiler or other flags make
+# them old
+FLAGS = $(filter-out -Werror,$(COMPILE) / $(LINK))
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || \
+	    echo '$(subst ','\'',$(FLAGS))' >$@
+
+-include $(OBJECTS:.o=.d)
+
+# --- tests -----------------------------------------------------------------
+# tests/run runs one program, and prints a line where it passes.
+
+# a user who is not root may have no web servers on the path
+export PATH := $(PATH):/usr/sbin
+export TEST_DATA = tests/data
+export TEST_HELPERS = $(CURDIR)/$(BUILD)/helpers
+export FRONT = $(abspath $(PROGRAM))
+runs = @failed=0; for t in $1; do \
+	    tests/run $2 $$(basename $$t) $3 $$t || failed=1; \
+	done; exit $$failed
+
+check:
+	+@MAKE='$(MAKE)' tests/all
+
+ifeq ($(VARIANT),)
+unit:
+	$(MAKE) VARIANT=gcc unit
+else
+unit: $(TESTS) $(HELPERS)
+	$(call runs,$(TESTS),unit-$(VARIANT))
+endif
+
+threaded: $(THREADED) $(HELPERS)
+	$(call runs,$(THREADED),unit-$(VARIANT))
+
+memcheck: $(TESTS) $(HELPERS)
+	$(call runs,$(TESTS),valgrind,valgrind -q --error-exitcode=99 \
+	    --leak-check=full --errors-for-leak-kinds=definite$(,)possible \
+	    --child-silent-after-fork=yes)
+, = ,
+
+replay: $(REPLAYS)
+	@failed=0; for t in $(REPLAYS); do \
+	    name=$${t##*/}; inputs=; \
+	    for d in tests/fuzz/$$name.in tests/fuzz/$$name.repro; do \
+		[ ! -d $$d ] || inputs="$$inputs $$d"; \
+	    done; \
+	    tests/run fuzz-replay $$name $$t $$inputs || failed=1; \
+	done; exit $$failed
+
+lint: all
+	@failed=0; \
+	tests/run lint lint $(PYTHON) tests/lint || failed=1; \
+	tests/run lint lint-itself $(PYTHON) tests/lint --self-test || \
+	    failed=1; exit $$failed
+
+sanitize:
+	@failed=0; \
+	for step in 'gcc everything' 'clang everything unit' 'asan unit' \
+	    'tsan threaded'; do \
+	    set -- $$step; v=$$1; shift; \
+	    $(MAKE) VARIANT=$$v $$* || failed=1; \
+	done; exit $$failed
+
+valgrind:
+	$(MAKE) VARIANT=gcc memcheck
+
+fuzz-replay:
+	$(MAKE) VARIANT=asan replay
+
+install-test: all
+	@tests/run install install tests/install
+
+demo-test: all
+	@tests/run demo demo ./demo --once --tap
+
+# VARIANT=asan runs the same tests with a program that the sanitizers watch.
+http: export TEST_TIMEOUT = 900
+http: $(PROGRAM) $(HELPERS)
+	$(call runs,$(wildcard tests/http/test_*.py),$(if \
+	    $(VARIANT),$(VARIANT)-)http,$(PYTHON) tests/pytest-tap)
+
+fuzz:
+	@$(MAKE) VARIANT=fuzz fuzz-run
+
+# New inputs go to build/fuzz/NAME.corpus, findings to tests/fuzz/NAME.repro.
+fuzz-run: $(FUZZERS)
+	@failed=0; for t in $(FUZZERS); do \
+	    n=$${t##*/}; src=tests/fuzz/$$n; dict=; \
+	    [ ! -f $$src.dict ] || dict=-dict=$$src.dict; \
+	    mkdir -p $$t.corpus $$src.repro; \
+	    echo "== $$n, $(T) seconds"; \
+	    $$t -max_total_time=$(T) -print_final_stats=1 -verbosity=0 $$dict \
+		-artifact_prefix=$$src.repro/ $$t.corpus $$src.in || failed=1; \
+	    rmdir $$src.repro 2>/dev/null || :; \
+	done; exit $$failed
+
+bench: $(PROGRAM) $(HELPERS)
+	tests/bench/run
+
+# --- installation ----------------------------------------------------------
+
+# The manuals and samples say /usr/bin/amp-cors-cgi; they are installed with
+# the path that the program has then.
+put = sed 's,/usr/bin/amp-cors-cgi,$(BINDIR)/amp-cors-cgi,g' $1 >$2 && \
+	chmod $3 $2
+MANUALS = $(wildcard man/*.8 man/*.5)
+SAMPLES = $(wildcard README.md INSTALL NEWS LICENSE etc/*.* etc/*/*)
+
+install: $(PROGRAM)
+	install -d $(DESTDIR)$(BINDIR)
+	install -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/amp-cors-cgi
+	@for f in $(MANUALS); do \
+	    d=$(DESTDIR)$(MANDIR)/man$${f##*.}; \
+	    echo "$$f -> $$d"; install -d $$d; \
+	    $(call put,$$f,$$d/$${f##*/},644) || exit 1; \
+	done
+	@for f in $(SAMPLES); do \
+	    d=$(DESTDIR)$(DOCDIR)/$$(dirname $${f#etc/}); mode=644; \
+	    [ ! -x $$f ] || mode=755; \
+	    echo "$$f -> $$d"; install -d $$d; \
+	    $(call put,$$f,$$d/$${f##*/},$$mode) || exit 1; \
+	done
+	install -d $(DESTDIR)$(dir $(POLICY))
+	@if [ -e $(DESTDIR)$(POLICY) ]; then \
+	    echo "$(DESTDIR)$(POLICY) is there, and stays as it is"; \
+	else \
+	    install -m 644 etc/amp-cors.ini $(DESTDIR)$(POLICY); \
+	fi
+
+# The policy stays.
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/amp-cors-cgi
+	rm -f $(foreach m,$(MANUALS),\
+	    $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m))
+	rm -rf $(DESTDIR)$(DOCDIR)
+
+clean:
+	rm -rf build amp-cors-cgi
+
+FORCE:
+
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all everything check unit threaded memcheck replay lint sanitize \
+	valgrind fuzz-replay install-test demo-test http fuzz fuzz-run bench \
+	install uninstall clean FORCE
