@@ -77,7 +77,10 @@ buf_add_str(struct buf *b, const char *s)
 void
 buf_add_char(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	if (!b->failed && b->n < b->cap) /* as text is added, byte by byte */
+		b->p[b->n++] = c;
+	else
+		buf_add(b, &c, 1);
 }
 
 void

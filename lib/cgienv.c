@@ -180,12 +180,22 @@ static const struct known known_names[] = {
 	KNOWN("AMP_CORS_FRONT", REPEAT_EMPTY, front),
 };
 
+/*
+ * Most variables are none of them, and this is asked of each at every request:
+ * so its length and its last byte are looked at first.
+ */
 static const struct known *
 find_known(struct span name)
 {
-	for (size_t i = 0; i < sizeof(known_names) / sizeof(*known_names); i++)
-		if (span_eq(name, known_names[i].name))
+	for (size_t i = 0; i < sizeof(known_names) / sizeof(*known_names);
+	     i++) {
+		const struct span *known = &known_names[i].name;
+
+		if (known->n == name.n &&
+		    known->p[name.n - 1] == name.p[name.n - 1] &&
+		    memcmp(known->p, name.p, name.n) == 0)
 			return &known_names[i];
+	}
 	return NULL;
 }
 
