@@ -8,6 +8,7 @@
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -186,13 +187,12 @@ wait_for(struct client *c, enum state state, uint32_t events, int64_t until)
 }
 
 /*
- * Puts it into the epoll set.  From here on it may be somebody else's, but for
- * c->armed, which only grows: that nobody loses a later one's turn.
+ * Puts it into the epoll set.  Whoever wakes for it has it once c->armed says
+ * so: see handle().
  */
 static bool
 wait_arm(struct serve *s, struct client *c, struct epoll_event ev)
 {
-	uint32_t turn = (uint32_t)ev.data.u64, was = c->armed;
 	int op = c->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
 	c->added = true;
@@ -200,9 +200,7 @@ wait_arm(struct serve *s, struct client *c, struct epoll_event ev)
 		log_warn("epoll_ctl");
 		return false;
 	}
-	while ((int32_t)(turn - was) > 0 &&
-	    !atomic_compare_exchange_weak(&c->armed, &was, turn))
-		;
+	c->armed = (uint32_t)ev.data.u64;
 	return true;
 }
 
@@ -575,7 +573,6 @@ accept_one(struct serve *s, int listener, bool *reserve)
 		    accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		*reserve = true;
 	}
-	s->accept_later = fd == -1;
 	pthread_mutex_unlock(&s->lock);
 	return fd;
 }
@@ -622,8 +619,13 @@ accept_all(struct serve *s, int listener)
 		else
 			client_wait(s, c, STATE_HEAD, EPOLLIN, c->head_until);
 	}
-	if (errno != EAGAIN && errno != EWOULDBLOCK && !s->stopping)
+	if (errno != EAGAIN && errno != EWOULDBLOCK && !s->stopping) {
 		log_warn("accept");
+		/* whoever still waits there causes no other event (E81) */
+		pthread_mutex_lock(&s->lock);
+		s->accept_later = true;
+		pthread_mutex_unlock(&s->lock);
+	}
 	return first;
 }
 
@@ -650,8 +652,12 @@ handle(struct worker *w, const struct epoll_event *ev)
 		client_claim(s, c);
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (mine)
-		client_wake(w, c, state);
+	if (!mine)
+		return;
+	/* its event may come before the epoll_ctl(2) that asked returns */
+	while (c->armed != (uint32_t)ev->data.u64)
+		sched_yield();
+	client_wake(w, c, state);
 }
 
 static void *
@@ -693,10 +699,11 @@ watch_listeners(struct serve *s, int op)
 static bool
 is_expired(const struct serve *s, const struct client *c, int64_t now)
 {
-	bool idle = c->state == STATE_HEAD && c->head_until == 0;
+	bool idle;
 
 	if (!c->waiting || c->armed != c->turn) /* or on its way to wait */
 		return false;
+	idle = c->state == STATE_HEAD && c->head_until == 0;
 	return (c->until != 0 && now >= c->until) || s->killing ||
 	    (s->stopping && idle);
 }
@@ -861,7 +868,7 @@ serve_open(struct serve *s, const struct serve_options *o)
 	    watch(s, EPOLL_CTL_ADD, s->quit, EPOLLIN,
 		event_data(EVENT_QUIT, 0, 0)) == -1)
 		return -1;
-	return watch_listeners(s, EPOLL_CTL_ADD);
+	return 0;
 }
 
 static void
@@ -903,6 +910,9 @@ serve_run(const struct serve_options *o)
 			started++;
 		else
 			error = errno;
+	/* nobody comes in and takes a descriptor before all threads are here */
+	if (error == 0 && watch_listeners(&s, EPOLL_CTL_ADD) == -1)
+		error = errno;
 	if (error == 0) {
 		while (!told_to_stop())
 			tick(&s);

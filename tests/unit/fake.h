@@ -23,6 +23,7 @@ struct fake {
 	struct exchange x; /* first */
 	struct span rest;  /* of the body */
 	size_t piece;      /* as much of it comes at once */
+	int nap;           /* so many ms go by before each piece */
 	bool held;         /* behind `rest` more is to come, but never does */
 	bool gives_up;     /* behind `rest` comes EXCHANGE_GONE */
 	size_t at_hand;    /* of `rest`: handed out, not yet taken */
@@ -53,6 +54,14 @@ fake_body(struct exchange *x, struct span *bytes)
 		return f->gives_up ? EXCHANGE_GONE :
 		    f->held        ? EXCHANGE_WAIT :
 				     EXCHANGE_END;
+	}
+	if (f->nap > 0 && f->at_hand == 0) {
+		f->nap = -f->nap;
+		return EXCHANGE_WAIT;
+	}
+	if (f->nap < 0) {
+		f->nap = -f->nap;
+		poll(NULL, 0, f->nap);
 	}
 	if (f->at_hand == 0)
 		f->at_hand = f->rest.n < f->piece ? f->rest.n : f->piece;

@@ -56,6 +56,13 @@ static const struct talk_case cases[] = {
 	    "begin:1:1 params:1:=x,A=b,a\\x00b=x,a\\x3db=x,\\x0a=y,a\\x20b=z,"
 	    "\\x7f=1,low=2 params:1",
 	    "REQUEST-6" HEAD("1") ":A=b,low=2 params:1", "" },
+	{ "odd names, and then none",
+	    "begin:1:1:k params:1:=x,A=b params:1 stdin:1 "
+	    "begin:1:1:k params:1:C=d params:1 stdin:1",
+	    "REQUEST-keep-1" HEAD("1") ":A=b params:1 END "
+				       "REQUEST-keep-0" HEAD(
+					   "1") ":C=d params:1 END",
+	    "" },
 	{ "nothing but odd names", "begin:1:1 params:1:=x,\\x01=b params:1",
 	    "REQUEST-2" HEAD("1"), "" },
 	{ "odd values pass on",

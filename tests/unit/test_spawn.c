@@ -217,6 +217,9 @@ test_signals(void)
 	    "our own mask is as before");
 	signal(SIGUSR1, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	output(&c);
+	sigprocmask(SIG_SETMASK, NULL, &now);
+	ok(sigismember(&now, SIGTERM) == 0, "… an empty one, too");
 }
 
 static void

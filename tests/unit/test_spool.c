@@ -120,6 +120,20 @@ test_broken(void)
 	ok(io_now() - before >= 1000, "… for a second");
 }
 
+/* The clock begins anew with every piece. */
+static void
+test_slow(void)
+{
+	struct fake f;
+	int64_t before = io_now();
+
+	fake_init(&f, NULL, (struct span){ text, 5 });
+	f.piece = 1;
+	f.nap = 300;
+	is_filled(&f, 100, 1, REASON_OK, "a body that is slow");
+	ok(io_now() - before > 1000, "… for more than a second");
+}
+
 static bool
 set_tmpdir(const char *dir)
 {
@@ -199,6 +213,7 @@ main(void)
 	test_size(300000, 10000, true);
 	test_max();
 	test_broken();
+	test_slow();
 	test_tmpdir();
 	test_overloaded();
 	folder_remove();
