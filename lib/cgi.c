@@ -57,7 +57,7 @@ send_some(struct span s)
 
 	if (n != -1 || errno != ENOTSOCK)
 		return n;
-	if (!(io_wait(STDOUT_FILENO, POLLOUT, 0) & POLLOUT)) {
+	if (io_wait(STDOUT_FILENO, POLLOUT, 0) <= 0) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -98,9 +98,8 @@ send_all(struct cgi *c, struct span s)
 			s = span_skip(s, (size_t)n);
 		else if (n == -1 && errno != EAGAIN)
 			return false;
-		else if (!(io_wait(STDOUT_FILENO, POLLOUT,
-			       io_now() + c->send_timeout) &
-			     POLLOUT))
+		else if (io_wait(STDOUT_FILENO, POLLOUT,
+			     io_now() + c->x.send_timeout) <= 0)
 			return false;
 	}
 	return true;
@@ -115,6 +114,12 @@ way_finish(struct exchange *x, int status, const struct span v[], size_t n)
 	x->finished = true;
 	for (size_t i = 0; i < n && !c->failed; i++)
 		c->failed = !send_all(c, v[i]);
+}
+
+static void
+way_cut(struct exchange *x)
+{
+	(void)x;
 }
 
 static void
@@ -141,6 +146,7 @@ static const struct exchange_way way = {
 	.taken = way_taken,
 	.send = way_send,
 	.finish = way_finish,
+	.cut = way_cut,
 	.error = way_error,
 	.stop_signal = way_stop_signal,
 };
@@ -177,7 +183,7 @@ cgi_init(struct cgi *c, char *const vars[], uint64_t body)
 		.gone = POLLERR | POLLHUP,
 		.cgi = true,
 	};
-	c->send_timeout = 60000;
+	c->x.send_timeout = 60000; /* until the policy is known */
 	c->left = body;
 	c->ended = c->failed = false;
 	c->unread = (struct span){ NULL, 0 };

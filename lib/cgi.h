@@ -14,12 +14,11 @@ enum {
 };
 
 struct cgi {
-	struct exchange x;    /* first: an exchange of this kind is its cgi */
-	int64_t send_timeout; /* milliseconds, for finish() */
-	uint64_t left;        /* of the body, as far as its length is known */
-	bool ended;           /* the input is at its end */
-	bool failed;          /* the answer could not be sent whole */
-	struct span unread;   /* in `in` */
+	struct exchange x;  /* first: an exchange of this kind is its cgi */
+	uint64_t left;      /* of the body, as far as its length is known */
+	bool ended;         /* the input is at its end */
+	bool failed;        /* the answer could not be sent whole */
+	struct span unread; /* in `in` */
 	char in[CGI_IN];
 };
 

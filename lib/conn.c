@@ -196,6 +196,15 @@ way_finish(struct exchange *x, int status, const struct span v[], size_t n)
 }
 
 static void
+way_cut(struct exchange *x)
+{
+	struct conn *c = (struct conn *)x;
+
+	c->broken = true;
+	shutdown(c->fd, SHUT_RDWR);
+}
+
+static void
 way_error(struct exchange *x, struct span line)
 {
 	struct conn *c = (struct conn *)x;
@@ -219,6 +228,7 @@ static const struct exchange_way way = {
 	.taken = way_taken,
 	.send = way_send,
 	.finish = way_finish,
+	.cut = way_cut,
 	.error = way_error,
 	.stop_signal = way_stop_signal,
 };

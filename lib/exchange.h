@@ -43,6 +43,11 @@ struct exchange_way {
 	 */
 	void (*finish)(struct exchange *x, int status, const struct span v[],
 	    size_t n);
+	/*
+	 * Ends an answer that has begun and will not be whole, so that the
+	 * web server can tell (E52).  In CGI the exit status does that.
+	 */
+	void (*cut)(struct exchange *x);
 	/* A line for the web server's error log; lost if it must be. */
 	void (*error)(struct exchange *x, struct span line);
 	/* The signal that a handler is to get now, or 0. */
@@ -59,7 +64,8 @@ struct exchange {
 	int stop;   /* readable: see stop_signal; -1: never */
 	short gone; /* poll(2)'s events on out that mean the client has left */
 	bool cgi;   /* a CGI request: the environment is the request's */
-	bool finished; /* the answer is whole: finish() was called */
+	bool finished;        /* the answer is whole: finish() was called */
+	int64_t send_timeout; /* milliseconds that finish() may wait, in CGI */
 };
 
 #endif

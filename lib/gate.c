@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include "reply.h"
 #include "spawn.h"
 #include "spool.h"
+
+enum { OUTLIVE_TICK = 250 }; /* ms */
 
 struct gate {
 	struct gate_options o;
@@ -166,6 +169,9 @@ gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 	why = cgienv_read(x->vars, &p->env);
 	p->endpoint =
 	    conf_endpoint(g->o.conf, p->env.script_name, p->env.path_info);
+	if (p->endpoint != NULL)
+		x->send_timeout =
+		    (int64_t)p->endpoint->limits.send_timeout * 1000;
 	if (why == REASON_OK && p->endpoint == NULL)
 		why = REASON_NO_ENDPOINT;
 	if (why != REASON_OK) {
@@ -302,6 +308,17 @@ detail_of(const struct run *r)
 	return *r->detail == '\0' ? NULL : r->detail;
 }
 
+/* Takes what there is of its errors, which nobody is left to be told. */
+static void
+errors_ignore(struct spawn_child *c)
+{
+	char rest[4096];
+
+	if (c->err != -1 && io_wait(c->err, POLLIN, 0) > 0 &&
+	    read(c->err, rest, sizeof(rest)) <= 0)
+		spawn_close(&c->err);
+}
+
 /*
  * The answer is out, but the handler still runs: a CGI process leaves it, a
  * server counts it among its handlers until it ends, or is silent too long.
@@ -310,16 +327,25 @@ static void
 outlive(struct run *r, struct spawn_child *c)
 {
 	const struct conf_limits *l = &r->p->endpoint->limits;
+	int64_t until = io_now() + (int64_t)l->timeout * 1000;
+	int64_t now;
 
 	spawn_close(&c->in);
 	spawn_close(&c->out);
-	spawn_close(&c->err);
-	if (r->x->cgi)
+	if (r->x->cgi) {
+		spawn_close(&c->err);
 		return;
-	if (!spawn_reap(c, r->x->stop, io_now() + (int64_t)l->timeout * 1000))
-		log_warnx("%08" PRIx64 " the handler goes on after its "
-			  "answer: ended",
-		    r->p->id);
+	}
+	while (
+	    (now = io_now()) < until && io_wait(r->x->stop, POLLIN, 0) <= 0) {
+		int64_t next = now + OUTLIVE_TICK;
+
+		errors_ignore(c);
+		if (spawn_reap(c, c->err, next < until ? next : until))
+			return;
+	}
+	log_warnx("%08" PRIx64 " the handler goes on after its answer: ended",
+	    r->p->id);
 	spawn_end(c, l->kill_grace);
 }
 
@@ -345,6 +371,8 @@ conclude(struct run *r, struct spawn_child *c, const struct reply *reply,
 		    status, detail_of(r));
 	else
 		answer(r->g, r->x, r->p, why, detail_of(r));
+	if (why != REASON_OK && result->begun)
+		r->x->way->cut(r->x);
 	if (why == REASON_OK && c->pid != 0)
 		outlive(r, c);
 	else

@@ -25,7 +25,7 @@ enum {
 	STACK_SIZE = 256 * 1024,
 	DRAIN_MS = 10000, /* SPEC 5.3 */
 	DRAIN_MAX = 64 * 1024 * 1024,
-	FLUSH_MS = 60000, /* for the last bytes of an answer */
+	FLUSH_MS = 50000, /* for the last bytes of an answer */
 	TICK_MS = 250     /* how often deadlines are looked at */
 };
 
@@ -413,7 +413,7 @@ client_settle(struct serve *s, struct client *c)
 	    body == CONN_READY     ? 0 :
 		conn->unread.n > 0 ? EPOLLIN | EPOLLOUT :
 				     EPOLLIN,
-	    sent ? c->drain_until : io_now() + FLUSH_MS);
+	    c->drain_until + (sent ? 0 : FLUSH_MS));
 	return false;
 }
 

@@ -366,6 +366,9 @@ target_exec_fault(const char *file, int exec_errno)
 {
 	enum kind k = kind_of(file);
 
+	if (exec_errno == ENOMEM || exec_errno == EAGAIN ||
+	    exec_errno == EMFILE || exec_errno == ENFILE)
+		return REASON_OVERLOADED;
 	/* the file is in order, but its interpreter or format is not (E26) */
 	if (k == KIND_FILE && exec_errno != EACCES)
 		return REASON_HANDLER_NOT_STARTED;

@@ -34,7 +34,7 @@ struct fake {
 	int client;        /* the client's end of x.out */
 	int signal;        /* see stop_signal */
 	struct buf sent, errors;
-	unsigned sends, finishes;
+	unsigned sends, finishes, cuts;
 	int status; /* as finish() was told */
 };
 
@@ -142,6 +142,12 @@ fake_finish(struct exchange *x, int status, const struct span v[], size_t n)
 }
 
 static inline void
+fake_cut(struct exchange *x)
+{
+	fake_of(x)->cuts++;
+}
+
+static inline void
 fake_error(struct exchange *x, struct span line)
 {
 	buf_add_span(&fake_of(x)->errors, line);
@@ -162,6 +168,7 @@ static const struct exchange_way fake_way = {
 	.taken = fake_taken,
 	.send = fake_send,
 	.finish = fake_finish,
+	.cut = fake_cut,
 	.error = fake_error,
 	.stop_signal = fake_stop_signal,
 };

@@ -291,7 +291,7 @@ test_finish(bool sockets)
 	    "all of an answer goes to a slow reader");
 
 	request_begin(&r, 0, sockets);
-	r.c.send_timeout = 50;
+	r.c.x.send_timeout = 50;
 	r.c.x.way->finish(&r.c.x, 0, v, 2);
 	failed = r.c.failed;
 	request_end(&r);

@@ -411,6 +411,22 @@ test_finish(void)
 	part(&s);
 }
 
+/* An answer that will not be whole ends without the protocol's end (E52). */
+static void
+test_cut(void)
+{
+	struct server s;
+	char c;
+
+	start(&s, "begin:1:1:k params:1 stdin:1");
+	s.c.x.way->send(&s.c.x, &SPAN("half"), 1);
+	s.c.x.way->cut(&s.c.x);
+	hears(&s, "stdout:1:half", "what was sent");
+	ok(recv(s.fd, &c, 1, MSG_DONTWAIT) == 0, "… and then its end");
+	ok(s.c.broken && !s.c.x.finished, "it is of no more use");
+	part(&s);
+}
+
 /* Two requests in one write: the second waits in memory, not in the socket. */
 static void
 test_pipelined(void)
@@ -633,6 +649,7 @@ main(void)
 	test_abort();
 	test_send();
 	test_finish();
+	test_cut();
 	test_pipelined();
 	test_small_buffer(50);
 	test_small_buffer(1000);

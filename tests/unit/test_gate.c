@@ -499,6 +499,8 @@ test_case(struct gate *g, const struct gate_case *c)
 		r.f.x.finished == !c->broken,
 	    "%s: %s", c->name, c->path);
 	is_span(buf_span(&r.f.sent), sent, "… its answer");
+	ok(r.f.cuts == (c->broken && *sent != '\0'),
+	    "… cut, if it is not whole");
 	is_span(span_of(only_line()), expand(c->log), "… its line in the log");
 	request_free(&r);
 }
