@@ -105,8 +105,10 @@ cgi_request(struct cgi *c, const struct conf *conf, int argc, char *argv[])
 		gate_fault(&c->x, REASON_OVERLOADED);
 		return;
 	}
-	if (gate_enter(gate, &c->x, &passage))
+	if (gate_enter(gate, &c->x, &passage)) {
 		gate_run(gate, &c->x, &passage, 0);
+		gate_linger(gate, 0, -1);
+	}
 	gate_free(gate);
 }
 
@@ -282,7 +284,8 @@ door_open(struct door *d, const struct options *o, const struct conf_server *s)
 		return door_listen(d, o->listen, s);
 	if (io_is_listening(STDIN_FILENO)) {
 		d->fd[d->n++] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-		return d->fd[0] != -1;
+		close(STDIN_FILENO); /* else the door stays open at the end */
+		return d->fd[0] != -1 && io_hold_std() == 0;
 	}
 	for (int fd = SYSTEMD_FIRST; fd < SYSTEMD_FIRST + handed; fd++) {
 		if (!io_is_listening(fd)) {
@@ -439,6 +442,12 @@ run(void *gate, struct exchange *x, void *passage, unsigned slot)
 }
 
 static void
+linger(void *gate, unsigned slot, int stop)
+{
+	gate_linger(gate, slot, stop);
+}
+
+static void
 leave(void *gate, struct exchange *x, void *passage, enum serve_leave why)
 {
 	gate_leave(gate, x, passage, why == SERVE_BUSY);
@@ -481,6 +490,7 @@ serve(const struct conf *conf, const struct options *o, const struct door *d,
 		.gate = { .passage_size = sizeof(struct gate_passage),
 		    .enter = enter,
 		    .run = run,
+		    .linger = linger,
 		    .leave = leave,
 		    .ctx = gate } };
 	int status = EX_OK;

@@ -1,7 +1,9 @@
 #include "cgi.h"
 
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -10,6 +12,8 @@
 #include <unistd.h>
 
 #include "io.h"
+
+enum { ERROR_ROOM = 32768 }; /* half of what a pipe holds */
 
 static enum exchange_input
 way_body(struct exchange *x, struct span *bytes)
@@ -122,12 +126,28 @@ way_cut(struct exchange *x)
 	(void)x;
 }
 
+/*
+ * A server may read the errors only after the answer: a pipe is filled to its
+ * half at most, so that our own log finds room too, and nobody waits.
+ */
+static bool
+has_room(int fd)
+{
+	struct stat st;
+	int unread = 0;
+
+	if (fstat(fd, &st) == -1 || !S_ISFIFO(st.st_mode))
+		return io_wait(fd, POLLOUT, 0) > 0;
+	return ioctl(fd, FIONREAD, &unread) == -1 || unread < ERROR_ROOM;
+}
+
 static void
 way_error(struct exchange *x, struct span line)
 {
 	(void)x;
-	/* one write: the log belongs to others too */
-	if (write(STDERR_FILENO, line.p, line.n) == -1)
+	/* one write: the log belongs to others too; and none that waits */
+	if (has_room(STDERR_FILENO) &&
+	    write(STDERR_FILENO, line.p, line.n) == -1)
 		return;
 }
 

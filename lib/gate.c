@@ -19,13 +19,24 @@
 #include "spawn.h"
 #include "spool.h"
 
-enum { OUTLIVE_TICK = 250 }; /* ms */
+enum { LINGER_TICK = 250 }; /* ms */
+
+/* What one handler at a time has of the gate. */
+struct slot {
+	char *room; /* the pump's, made when first wanted */
+	bool used;  /* there is a child, until gate_linger() */
+	struct spawn_child child;
+	bool lingers;             /* its answer is whole, but it still runs */
+	bool ends;                /* it is to be ended */
+	unsigned patience, grace; /* seconds of each */
+	uint64_t id;              /* of its request */
+};
 
 struct gate {
 	struct gate_options o;
-	int null;     /* standard input where there is no body */
-	int *cells;   /* spawn_start()'s, one a slot */
-	char **rooms; /* the pump's, one a slot, made when first wanted */
+	int null;   /* standard input where there is no body */
+	int *cells; /* spawn_start()'s, one a slot */
+	struct slot *slots;
 	atomic_uint_least64_t next_id;
 };
 
@@ -39,11 +50,11 @@ gate_new(const struct gate_options *o)
 	g->o = *o;
 	g->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	g->cells = spawn_cells(o->slots);
-	g->rooms = calloc(o->slots, sizeof(*g->rooms));
+	g->slots = calloc(o->slots, sizeof(*g->slots));
 	/* ids of different runs and processes rarely meet in one log */
 	g->next_id =
 	    ((uint64_t)time(NULL) << 12 ^ (uint64_t)getpid() << 4) & 0xFFFFFFFF;
-	if (g->null != -1 && g->cells != NULL && g->rooms != NULL)
+	if (g->null != -1 && g->cells != NULL && g->slots != NULL)
 		return g;
 	gate_free(g);
 	return NULL;
@@ -57,9 +68,9 @@ gate_free(struct gate *g)
 	if (g->null != -1)
 		close(g->null);
 	spawn_cells_free(g->cells, g->o.slots);
-	for (unsigned i = 0; g->rooms != NULL && i < g->o.slots; i++)
-		free(g->rooms[i]);
-	free(g->rooms);
+	for (unsigned i = 0; g->slots != NULL && i < g->o.slots; i++)
+		free(g->slots[i].room);
+	free(g->slots);
 	free(g);
 }
 
@@ -308,45 +319,23 @@ detail_of(const struct run *r)
 	return *r->detail == '\0' ? NULL : r->detail;
 }
 
-/* Takes what there is of its errors, which nobody is left to be told. */
-static void
-errors_ignore(struct spawn_child *c)
-{
-	char rest[4096];
-
-	if (c->err != -1 && io_wait(c->err, POLLIN, 0) > 0 &&
-	    read(c->err, rest, sizeof(rest)) <= 0)
-		spawn_close(&c->err);
-}
-
 /*
- * The answer is out, but the handler still runs: a CGI process leaves it, a
- * server counts it among its handlers until it ends, or is silent too long.
+ * What still runs, or has not been reaped, is gate_linger()'s.  An answer that
+ * is whole leaves its handler time; a CGI process then leaves it alone.
  */
 static void
-outlive(struct run *r, struct spawn_child *c)
+leave_child(struct run *r, const struct spawn_child *c, bool whole, bool told)
 {
 	const struct conf_limits *l = &r->p->endpoint->limits;
-	int64_t until = io_now() + (int64_t)l->timeout * 1000;
-	int64_t now;
+	struct slot *s = &r->g->slots[r->slot];
 
-	spawn_close(&c->in);
-	spawn_close(&c->out);
-	if (r->x->cgi) {
-		spawn_close(&c->err);
-		return;
-	}
-	while (
-	    (now = io_now()) < until && io_wait(r->x->stop, POLLIN, 0) <= 0) {
-		int64_t next = now + OUTLIVE_TICK;
-
-		errors_ignore(c);
-		if (spawn_reap(c, c->err, next < until ? next : until))
-			return;
-	}
-	log_warnx("%08" PRIx64 " the handler goes on after its answer: ended",
-	    r->p->id);
-	spawn_end(c, l->kill_grace);
+	s->used = true;
+	s->child = *c;
+	s->lingers = whole && c->pid != 0 && !r->x->cgi;
+	s->ends = !whole;
+	s->patience = l->timeout;
+	s->grace = told ? 0 : l->kill_grace;
+	s->id = r->p->id;
 }
 
 /* What the pump came to: the end of the answer, or an answer of ours. */
@@ -373,11 +362,7 @@ conclude(struct run *r, struct spawn_child *c, const struct reply *reply,
 		answer(r->g, r->x, r->p, why, detail_of(r));
 	if (why != REASON_OK && result->begun)
 		r->x->way->cut(r->x);
-	if (why == REASON_OK && c->pid != 0)
-		outlive(r, c);
-	else
-		spawn_end(c,
-		    result->told ? 0 : r->p->endpoint->limits.kill_grace);
+	leave_child(r, c, why == REASON_OK, result->told);
 }
 
 /* Starts the handler and moves bytes until it is over. */
@@ -401,7 +386,7 @@ run_child(struct run *r, const struct spawn_command *command)
 		.child = &child,
 		.limits = &ep->limits,
 		.id = r->p->id,
-		.room = r->g->rooms[r->slot],
+		.room = r->g->slots[r->slot].room,
 		.body = command->in == -1 ? r->p->env.length : 0 };
 	struct pump_result result;
 
@@ -448,6 +433,7 @@ static enum reason
 start(struct run *r)
 {
 	struct gate *g = r->g;
+	struct slot *slot = &g->slots[r->slot];
 	bool has_body =
 	    cgienv_body(&r->p->env) == CGIENV_LENGTH && r->p->env.length > 0;
 	bool replace = r->p->endpoint->replace && r->x->cgi;
@@ -465,8 +451,7 @@ start(struct run *r)
 	command.vars = r->vars.vars;
 	if (replace)
 		return become(r, &command);
-	if (g->rooms[r->slot] == NULL &&
-	    (g->rooms[r->slot] = malloc(PUMP_ROOM)) == NULL)
+	if (slot->room == NULL && (slot->room = malloc(PUMP_ROOM)) == NULL)
 		return REASON_OVERLOADED;
 	return run_child(r, &command);
 }
@@ -490,4 +475,52 @@ gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
 		answer(g, x, p, why, detail_of(&r));
 	cgienv_free(&r.vars);
 	spool_free(&r.spool);
+}
+
+/* --- after the answer --- */
+
+/* Takes what there is of its errors, which nobody is left to be told. */
+static void
+errors_ignore(struct spawn_child *c)
+{
+	char rest[4096];
+
+	if (c->err != -1 && io_wait(c->err, POLLIN, 0) > 0 &&
+	    read(c->err, rest, sizeof(rest)) <= 0)
+		spawn_close(&c->err);
+}
+
+/* True where it has ended by itself, and in time. */
+static bool
+outlived(struct slot *s, int stop)
+{
+	int64_t until = io_now() + (int64_t)s->patience * 1000, now;
+
+	while ((now = io_now()) < until && io_wait(stop, POLLIN, 0) <= 0) {
+		int64_t next = now + LINGER_TICK;
+
+		errors_ignore(&s->child);
+		if (spawn_reap(&s->child, s->child.err,
+			next < until ? next : until))
+			return true;
+	}
+	log_warnx("%08" PRIx64 " the handler goes on after its answer: ended",
+	    s->id);
+	return false;
+}
+
+void
+gate_linger(struct gate *g, unsigned slot, int stop)
+{
+	struct slot *s = &g->slots[slot];
+	struct spawn_child *c = &s->child;
+
+	if (!s->used)
+		return;
+	spawn_close(&c->in);
+	spawn_close(&c->out);
+	if (s->ends || (s->lingers && !outlived(s, stop)))
+		spawn_end(c, s->grace);
+	spawn_close(&c->err);
+	s->used = false;
 }

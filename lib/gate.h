@@ -54,6 +54,13 @@ bool gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p);
 void gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
     unsigned slot);
 
+/*
+ * To be called after gate_run(), once the client has been seen to: waits for a
+ * handler that goes on after its answer, until it ends, has been silent for
+ * `timeout`, or `stop` (-1: never) is readable; ends the ones that failed.
+ */
+void gate_linger(struct gate *g, unsigned slot, int stop);
+
 /* It will not be run: busy, and answered so, or else its client is gone. */
 void gate_leave(struct gate *g, struct exchange *x, struct gate_passage *p,
     bool busy);

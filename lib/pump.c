@@ -34,6 +34,7 @@ struct pump {
 	bool headed;
 	struct span head, body;
 	bool output_ended;
+	size_t tail; /* bytes of it since the handler has ended */
 
 	/* moments of io_now() */
 	int64_t now, started, looked;
@@ -188,6 +189,13 @@ output_rewrite(struct pump *p, struct span bytes)
 	p->body = reply_body(r, span_skip(bytes, used));
 }
 
+/* Has all gone out that the header block promised? */
+static bool
+is_complete(const struct pump *p)
+{
+	return p->headed && p->job->reply->left == 0;
+}
+
 static void
 output_read(struct pump *p)
 {
@@ -199,7 +207,11 @@ output_read(struct pump *p)
 		p->output_ended = true;
 		return;
 	}
-	p->heard = p->taken = p->now;
+	p->taken = p->now;
+	if (!is_complete(p)) /* what is too much does not count */
+		p->heard = p->now;
+	if (p->exited != 0)
+		p->tail += (size_t)n;
 	output_rewrite(p, (struct span){ p->job->room, (size_t)n });
 	if (pending(p) && !p->done)
 		output_send(p);
@@ -316,13 +328,16 @@ check_clocks(struct pump *p)
 		p->taken = p->now;
 	if (past(p, p->fed, l->body_timeout))
 		end(p, REASON_BODY_TIMEOUT, NULL);
-	if (past(p, p->heard, l->timeout))
+	if (past(p, p->heard, l->timeout) && is_complete(p))
+		p->output_ended = true; /* whatever it still says */
+	else if (past(p, p->heard, l->timeout))
 		end(p, REASON_HANDLER_TIMEOUT, "silent for `timeout`");
 	if (past(p, p->started, l->time_limit))
 		end(p, REASON_HANDLER_TIMEOUT, "past `time_limit`");
 	if (past(p, p->taken, l->send_timeout))
 		end(p, REASON_CLIENT_GONE, "took nothing for `send_timeout`");
-	if (p->stopped != 0 && past(p, p->stopped, l->kill_grace))
+	if (p->stopped != 0 &&
+	    p->now - p->stopped >= (int64_t)l->kill_grace * 1000)
 		end(p, REASON_HANDLER_DIED, "told to stop");
 }
 
@@ -334,6 +349,10 @@ check_exit(struct pump *p)
 		return;
 	p->looked = p->now;
 	if (p->exited == 0 && spawn_ended(p->child))
+		p->exited = p->now;
+	/* its own last bytes may still be in the pipe: no more than that */
+	if (p->exited != 0 && p->tail <= PUMP_ROOM &&
+	    (pending(p) || p->fd[CHILD_OUT].revents & POLLIN))
 		p->exited = p->now;
 	if (p->exited != 0 && !p->output_ended &&
 	    past(p, p->exited, PUMP_EXIT_GRACE)) {

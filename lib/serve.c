@@ -2,11 +2,14 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,6 +29,7 @@ enum {
 	DRAIN_MS = 10000, /* SPEC 5.3 */
 	DRAIN_MAX = 64 * 1024 * 1024,
 	FLUSH_MS = 50000, /* for the last bytes of an answer */
+	TELL_MS = 10000,  /* between two lines on the same trouble */
 	TICK_MS = 250     /* how often deadlines are looked at */
 };
 
@@ -77,6 +81,7 @@ struct serve {
 	unsigned running;
 	int reserve; /* a descriptor to give up when there are no more (E81) */
 	bool accept_later;
+	int64_t told_at; /* when that was last logged */
 };
 
 /* A thread, and the pipe by which libfcgi reads heads. */
@@ -97,6 +102,13 @@ static int64_t
 from_now(unsigned seconds)
 {
 	return io_now() + (int64_t)seconds * 1000;
+}
+
+/* How long a kept connection may be idle; 0: as long as it likes. */
+static int64_t
+idle_until(const struct serve *s)
+{
+	return s->o->idle_timeout == 0 ? 0 : from_now(s->o->idle_timeout);
 }
 
 /* --- clients --- */
@@ -384,8 +396,7 @@ client_next(struct serve *s, struct client *c)
 	c->head_until = 0;
 	if (conn->unread.n > 0)
 		return true;
-	client_wait(s, c, STATE_HEAD, EPOLLIN,
-	    s->o->idle_timeout == 0 ? 0 : from_now(s->o->idle_timeout));
+	client_wait(s, c, STATE_HEAD, EPOLLIN, idle_until(s));
 	return false;
 }
 
@@ -441,14 +452,13 @@ run_handlers(struct serve *s, struct client *c, unsigned slot)
 	const struct serve_gate *g = &s->o->gate;
 
 	while (c != NULL) {
-		struct client *next;
-
 		g->run(g->ctx, &c->conn.x, c->passage, slot);
-		next = slot_pass_on(s, slot);
 		/* a request that is here already is for whoever wakes next */
 		if (client_over(s, c))
 			client_wait(s, c, STATE_HEAD, EPOLLOUT, 0);
-		c = next;
+		/* only now, so that nobody waits for a handler that lingers */
+		g->linger(g->ctx, slot, s->kill);
+		c = slot_pass_on(s, slot);
 	}
 }
 
@@ -504,7 +514,8 @@ client_head(struct worker *w, struct client *c)
 		case CONN_WAITS:
 			if (c->head_until == 0 && conn_begun(&c->conn))
 				c->head_until = from_now(s->o->head_timeout);
-			client_wait(s, c, STATE_HEAD, EPOLLIN, c->head_until);
+			client_wait(s, c, STATE_HEAD, EPOLLIN,
+			    c->head_until != 0 ? c->head_until : idle_until(s));
 			return;
 		case CONN_READY:
 			break;
@@ -594,6 +605,25 @@ admit(struct serve *s, int fd, bool reserve)
 	return c;
 }
 
+/* Whoever still waits at the door causes no other event (E81): see tick(). */
+static void
+try_later(struct serve *s)
+{
+	int64_t now = io_now();
+	int error = errno;
+	bool tell;
+
+	pthread_mutex_lock(&s->lock);
+	s->accept_later = true;
+	tell = now - s->told_at > TELL_MS;
+	if (tell)
+		s->told_at = now;
+	pthread_mutex_unlock(&s->lock);
+	errno = error;
+	if (tell)
+		log_warn("accept");
+}
+
 /*
  * Accepts whoever is at the door.  The first one is returned, the caller's;
  * the others go to the epoll set, and so to other threads.
@@ -619,13 +649,8 @@ accept_all(struct serve *s, int listener)
 		else
 			client_wait(s, c, STATE_HEAD, EPOLLIN, c->head_until);
 	}
-	if (errno != EAGAIN && errno != EWOULDBLOCK && !s->stopping) {
-		log_warn("accept");
-		/* whoever still waits there causes no other event (E81) */
-		pthread_mutex_lock(&s->lock);
-		s->accept_later = true;
-		pthread_mutex_unlock(&s->lock);
-	}
+	if (errno != EAGAIN && errno != EWOULDBLOCK && !s->stopping)
+		try_later(s);
 	return first;
 }
 
@@ -699,13 +724,15 @@ watch_listeners(struct serve *s, int op)
 static bool
 is_expired(const struct serve *s, const struct client *c, int64_t now)
 {
-	bool idle;
+	int here;
 
 	if (!c->waiting || c->armed != c->turn) /* or on its way to wait */
 		return false;
-	idle = c->state == STATE_HEAD && c->head_until == 0;
-	return (c->until != 0 && now >= c->until) || s->killing ||
-	    (s->stopping && idle);
+	if ((c->until != 0 && now >= c->until) || s->killing)
+		return true;
+	/* at the end, idle ones; but not one whose next request is here */
+	return s->stopping && c->state == STATE_HEAD && c->head_until == 0 &&
+	    (ioctl(c->conn.fd, FIONREAD, &here) == -1 || here == 0);
 }
 
 /* The next client whose time is up, claimed; NULL where there is none. */
@@ -849,6 +876,31 @@ workers_end(struct worker *w, unsigned n)
 	}
 }
 
+/*
+ * What is accepted inherits TCP_NODELAY: an answer's last record must not wait
+ * for the peer to acknowledge the one before.
+ */
+static int
+listener_open(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return io_nonblock(fd);
+}
+
+/* Its signal handlers would run in a child of vfork(2), in our memory. */
+static bool
+libfcgi_open(void)
+{
+	if (FCGX_Init() != 0)
+		return false;
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGUSR1, SIG_DFL);
+	return true;
+}
+
 static int
 serve_open(struct serve *s, const struct serve_options *o)
 {
@@ -861,10 +913,10 @@ serve_open(struct serve *s, const struct serve_options *o)
 	s->kill = eventfd(0, EFD_CLOEXEC);
 	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	for (size_t i = 0; i < o->nlisteners; i++)
-		if (io_nonblock(o->listeners[i]) == -1)
+		if (listener_open(o->listeners[i]) == -1)
 			return -1;
 	if (s->slot_taken == NULL || s->epoll == -1 || s->quit == -1 ||
-	    s->kill == -1 || FCGX_Init() != 0 ||
+	    s->kill == -1 || !libfcgi_open() ||
 	    watch(s, EPOLL_CTL_ADD, s->quit, EPOLLIN,
 		event_data(EVENT_QUIT, 0, 0)) == -1)
 		return -1;

@@ -32,6 +32,12 @@ struct serve_gate {
 	/* Runs the handler; slot is below serve_options.threads, and ours. */
 	void (
 	    *run)(void *ctx, struct exchange *x, void *passage, unsigned slot);
+	/*
+	 * After run(), once the answer is on its way: waits for the handler,
+	 * or ends it, before the slot is used again.  stop: readable when
+	 * handlers are to be ended.
+	 */
+	void (*linger)(void *ctx, unsigned slot, int stop);
 	/* It will not be run; for SERVE_BUSY it is to be answered. */
 	void (*leave)(void *ctx, struct exchange *x, void *passage,
 	    enum serve_leave why);

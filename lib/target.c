@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* s and t as one C string; false where they do not fit. */
 static bool
@@ -294,8 +296,40 @@ target_is_self(struct span path)
 {
 	char name[PATH_MAX];
 
-	return path.n > 0 && copy(name, sizeof(name), path, nothing) &&
-	    same_file(name, "/proc/self/exe");
+	struct stat self, it;
+
+	if (path.n == 0 || !copy(name, sizeof(name), path, nothing))
+		return false;
+	/* where we cannot know, it is: nothing more is believed then */
+	if (stat("/proc/self/exe", &self) == -1)
+		return true;
+	return stat(name, &it) == 0 && it.st_dev == self.st_dev &&
+	    it.st_ino == self.st_ino;
+}
+
+/*
+ * Did the kernel make `words` out of the script's first line, "#!FRONT WORDS"?
+ * A client's words can stand in their place on a command line, but not there.
+ */
+static bool
+is_first_line(const char *script, const char *words)
+{
+	char bytes[256]; /* as much as the kernel looks at */
+	int fd = open(script, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd == -1 ? -1 : read(fd, bytes, sizeof(bytes));
+	struct span rest = { bytes, n > 0 ? (size_t)n : 0 }, line;
+	struct span want = span_of(words);
+
+	if (fd != -1)
+		close(fd);
+	if (!span_cut(&rest, '\n', &line) || !span_starts(line, SPAN("#!")))
+		return false;
+	line = span_trim(span_skip(line, 2));
+	if (want.n == 0 || line.n <= want.n)
+		return false;
+	line = span_skip(line, line.n - want.n - 1);
+	return (*line.p == ' ' || *line.p == '\t') &&
+	    span_eq(span_skip(line, 1), want);
 }
 
 /*
@@ -318,7 +352,7 @@ set_interpreter(struct target *t, const char *text)
 		t->argv[n++] = at;
 		at += word.n + 1;
 	}
-	if (n == 0 || t->argv[0][0] != '/')
+	if (n == 0 || t->argv[0][0] != '/' || !is_first_line(t->script, text))
 		return false;
 	strcpy(t->file, t->argv[0]);
 	t->argv[n++] = t->script;

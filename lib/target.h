@@ -16,7 +16,7 @@ struct target {
 	char script[PATH_MAX]; /* the script's real path: also file, without
 				  an interpreter */
 	char dir[PATH_MAX];    /* the script's own directory */
-	char words[1024]; /* an interpreter and its options, cut at blanks */
+	char words[256]; /* an interpreter and its options, cut at blanks */
 	char *argv[TARGET_ARGV_MAX + 2]; /* points into the above */
 	/* the request's variables as they are for the script, if new_path */
 	bool new_path;

@@ -181,6 +181,59 @@ class TestBroken:
             stderr.read_text() if stderr.exists() else ""), "the log")
 
 
+def impatient(way):
+    """With a front that waits no longer than a second for its client."""
+    class Impatient(way):
+        def before(self):
+            table = servers.TABLE_POLICY
+            for key in ("body_timeout", "send_timeout"):
+                assert f"{key} = 10\n" in table
+                table = table.replace(f"{key} = 10\n", f"{key} = 1\n")
+            self.front.configure(self.policy, "socket_mode = 0666", table)
+            super().before()
+    Impatient.__name__ = way.__name__
+    return Impatient
+
+
+@ways(impatient(servers.NginxUnix))
+class TestNginxAnswerFirst:
+    """nginx sends no more of a body once it has the answer's header."""
+
+    def test_read_first(self, running):
+        body = body_of(1 << 20)
+        answer = running.ask("POST", headers=sender(SENDER), body=body)
+        assert answer.status == 200, (answer, running.errors())
+        assert answer.body == echo(body)
+
+    def test_answer_first(self, running):
+        """What was read is no matter: the rest never comes."""
+        began = time.monotonic()
+        with pytest.raises(http.client.IncompleteRead) as broken:
+            running.ask("POST", "/talk/1", headers=sender(SENDER),
+                        body=body_of(8 << 20))
+        assert 0.9 < time.monotonic() - began < 5
+        assert broken.value.partial == b"t"
+        assert " allow 200 body-timeout " in running.front.decisions()[-1]
+        until(lambda: not left(running.front), "the handler's end")
+
+
+@ways(impatient(servers.NginxFcgiwrap))
+class TestFcgiwrapAnswerFirst:
+    """fcgiwrap takes no byte of an answer before the body's last is gone."""
+
+    def test_little(self, running):
+        answer = running.ask("POST", "/talk/1", headers=sender(SENDER),
+                             body=body_of(8 << 20))
+        assert answer.body == b"t|%d" % (8 << 20)
+
+    def test_much(self, running):
+        before = len(running.errors())
+        running.ask("POST", "/talk/300000", headers=sender(SENDER),
+                    body=body_of(8 << 20))
+        until(lambda: " allow 200 client-gone " in running.errors()[before:],
+              "the log")
+
+
 @ways(*FASTCGI, servers.LighttpdCgi)
 class TestClientLeaves:
     def test_handler_ends(self, running):

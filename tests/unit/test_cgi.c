@@ -231,7 +231,8 @@ test_send(bool sockets)
 	request_begin(&r, 0, sockets);
 	flags = fcntl(1, F_GETFL);
 	first = r.c.x.way->send(&r.c.x, v, 3);
-	snprintf(got, sizeof(got), "%s", taken_from(r.out));
+	snprintf(got, sizeof(got), "%.*s", (int)sizeof(got) - 1,
+	    taken_from(r.out));
 	do {
 		errno = 0;
 		n = r.c.x.way->send(&r.c.x, v, 4);
@@ -332,7 +333,8 @@ test_error(void)
 	request_begin(&r, 0, false);
 	r.c.x.way->error(&r.c.x, SPAN("a line\n"));
 	r.c.x.way->error(&r.c.x, SPAN("another\n"));
-	snprintf(got, sizeof(got), "%s", taken_from(r.err));
+	snprintf(got, sizeof(got), "%.*s", (int)sizeof(got) - 1,
+	    taken_from(r.err));
 	shut(&r.err);
 	r.c.x.way->error(&r.c.x, SPAN("lost\n"));
 	request_end(&r);

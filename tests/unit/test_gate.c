@@ -479,6 +479,7 @@ run(struct gate *g, struct request *r, unsigned slot)
 
 	if (enters)
 		gate_run(g, &r->f.x, &r->p, slot);
+	gate_linger(g, slot, r->f.x.stop);
 	return enters;
 }
 
@@ -709,6 +710,7 @@ cgi_output(const struct gate_options *o, const char *path)
 		cgi_init(&c, r.vars, 0);
 		if (gate_enter(g, &c.x, &p))
 			gate_run(g, &c.x, &p, 0);
+		gate_linger(g, 0, -1);
 		_exit(0);
 	}
 	close(fd[1]);

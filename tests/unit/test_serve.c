@@ -4,6 +4,7 @@
  */
 #include "serve.h"
 
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -125,6 +126,9 @@ take_body(struct exchange *x, struct buf *b)
 	}
 }
 
+/* A handler that goes on after its answer, until it is asked to end. */
+static atomic_bool lingers;
+
 /* A long answer, as the client takes it. */
 static void
 say_much(struct exchange *x)
@@ -157,7 +161,10 @@ run(void *ctx, struct exchange *x, void *passage, unsigned slot)
 		say_much(x);
 	else if (strcmp(wish(x), "deaf") == 0)
 		say_end(x, "deaf");
-	else if (strcmp(wish(x), "break") == 0)
+	else if (strcmp(wish(x), "linger") == 0) {
+		lingers = true;
+		say_end(x, "lingers");
+	} else if (strcmp(wish(x), "break") == 0)
 		;
 	else if (take_body(x, &b)) {
 		struct span v = buf_span(&b);
@@ -166,6 +173,17 @@ run(void *ctx, struct exchange *x, void *passage, unsigned slot)
 	} else
 		event('x');
 	buf_free(&b);
+}
+
+static void
+linger(void *ctx, unsigned slot, int stop_fd)
+{
+	(void)ctx;
+	(void)slot;
+	if (!atomic_exchange(&lingers, false))
+		return;
+	io_wait(stop_fd, POLLIN, io_now() + LONG);
+	event('l');
 }
 
 static void
@@ -210,6 +228,7 @@ serve(const struct wants *w, int listener)
 		.gate = { .passage_size = 100,
 		    .enter = enter,
 		    .run = run,
+		    .linger = linger,
 		    .leave = leave } };
 	struct peers peers;
 	char fault[128];
@@ -751,6 +770,36 @@ test_parked(void)
 	stop(&s);
 }
 
+/* Its connection is free, but its slot is not. */
+static void
+test_linger(void)
+{
+	struct wants w = usual;
+	struct server s;
+	int fd, other;
+	char one, two;
+
+	w.threads = 1;
+	w.stop_grace = 1;
+	start(&s, w);
+	fd = call(&s);
+	say(fd, ASK("1", "linger") "stdin:1");
+	hears(fd, SAYS("1", "lingers"), "a handler that lingers has answered");
+	ok(happened(&s) == 'r', "… and had run");
+	say(fd, ASK("2", "answer") "stdin:2");
+	hears(fd, SAYS("2", "answered"), "the next request need not wait");
+	other = call(&s);
+	say(other, ASK("3", "echo") "stdin:3");
+	kill(s.pid, SIGTERM);
+	one = happened(&s);
+	two = happened(&s);
+	ok(one + two == 'b' + 'l' && one != two,
+	    "its slot is taken until the end, at which it is told");
+	close(fd);
+	close(other);
+	ok(ended(&s) == 0, "… and the server ends");
+}
+
 /* --- clocks --- */
 
 static void
@@ -933,6 +982,7 @@ main(void)
 	test_queue();
 	test_busy();
 	test_parked();
+	test_linger();
 	test_head_timeout();
 	test_idle_timeout();
 	test_descriptors();

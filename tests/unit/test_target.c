@@ -314,8 +314,8 @@ static const struct {
 	/* "#!/front /bin/sh": what follows the script is the client's */
 	{ "@/root/a.cgi", { "front", "@/sh", "@/root/a.cgi", "-c", "id" },
 	    REASON_OK, "@/sh", "" },
-	{ "@/root/a.cgi", { "front", "@/sh -e  -u ", "@/root/a.cgi" },
-	    REASON_OK, "@/sh", " -e -u" },
+	{ "@/root/a.cgi", { "front", "@/sh -e  -u", "@/root/a.cgi" }, REASON_OK,
+	    "@/sh", " -e -u" },
 	{ "@/root/a.cgi", { "front", "sh", "@/root/a.cgi" }, FORBIDDEN, NULL,
 	    NULL },
 	{ "@/root/a.cgi", { "front", "", "@/root/a.cgi" }, FORBIDDEN, NULL,
@@ -375,6 +375,16 @@ has_words(const struct target *t, const char *want)
 	return strcmp(got, want) == 0 && t->argv[i] == t->script;
 }
 
+/* The script begins as the kernel must have seen it to make these words. */
+static void
+first_line(const char *words)
+{
+	char text[3000];
+
+	snprintf(text, sizeof(text), "#! /front\t%s \nexit\n", words);
+	folder_file("root/a.cgi", text, 0755);
+}
+
 static void
 test_line(size_t i)
 {
@@ -388,6 +398,7 @@ test_line(size_t i)
 
 	for (; argc < 5 && lines[i].argv[argc] != NULL; argc++)
 		argv[argc] = expand(lines[i].argv[argc]);
+	first_line(argc > 2 ? argv[1] : "");
 	memset(&t, 0x5A, sizeof(t));
 	got = target_command_line(&e, argc, argv, &t, &why) ? REASON_OK :
 	    why == REASON_OK                                ? NO :
@@ -427,6 +438,7 @@ test_interpreter(void)
 
 		for (; argc < 4 && cases[i].argv[argc] != NULL; argc++)
 			argv[argc] = expand(cases[i].argv[argc]);
+		first_line(argc > 2 ? argv[1] : "");
 		target_program(in_folder("root/a.cgi"), &t);
 		target_interpreter(argc, argv, &t);
 		ok(span_eq(span_of(t.file), at(cases[i].file)) &&
@@ -451,11 +463,41 @@ test_long_line(void)
 	strcpy(script, in_folder("root/a.cgi"));
 	memset(words, 'x', sizeof(words) - 1);
 	words[0] = '/';
-	for (size_t n = 1020; n < 1028; n++) {
+	/* the kernel looks at 256 bytes, "#! /front\t" among them */
+	for (size_t n = 242; n < 250; n++) {
 		words[n] = '\0';
-		ok(target_command_line(&e, 3, argv, &t, &why) == (n < 1024),
+		first_line(words);
+		ok(target_command_line(&e, 3, argv, &t, &why) == (n <= 246),
 		    "an interpreter of %zu bytes", n);
 		words[n] = 'x';
+	}
+}
+
+/* Words that are not the script's first line's are a client's. */
+static void
+test_forged(void)
+{
+	static const char *const text[] = { "#!/bin/sh\nexit\n",
+		"#!/front /bin/sh -u\n", "#!/front/bin/sh -e\n",
+		"#!/bin/sh -e\n# /front /bin/sh -e\n", "# /front /bin/sh -e\n",
+		"\n#!/front /bin/sh -e\n", "", "#!/front /bin/sh -e x\n" };
+	struct cgienv e = { .script_filename = at("@/root/a.cgi") };
+	char front[] = "front";
+	static struct target t;
+
+	for (size_t i = 0; i < 8; i++) {
+		char words[] = "/bin/sh -e", *script = expand("@/root/a.cgi");
+		char *argv[] = { front, words, script, NULL };
+		enum reason why;
+
+		folder_file("root/a.cgi", text[i], 0755);
+		ok(!target_command_line(&e, 3, argv, &t, &why) &&
+			why == REASON_HANDLER_FORBIDDEN,
+		    "forged words, first line %zu", i);
+		target_program(script, &t);
+		target_interpreter(3, argv, &t);
+		ok(has_words(&t, NULL), "… below scripts");
+		free(script);
 	}
 }
 
@@ -562,6 +604,7 @@ main(void)
 	for (size_t i = 0; i < LINES; i++)
 		test_line(i);
 	test_interpreter();
+	test_forged();
 	test_long_line();
 	test_words();
 	test_program();
