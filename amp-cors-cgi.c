@@ -42,6 +42,7 @@ enum { LISTENERS_MAX = 16, SYSTEMD_FIRST = 3 };
 /* How much of what conf_load() finds is said, and how often it was. */
 struct faults {
 	bool first_alone;
+	bool no_warnings;
 	unsigned errors;
 };
 
@@ -55,7 +56,8 @@ report(void *ctx, const char *file, struct scan_place at, bool warning,
 	char place[32] = "";
 
 	f->errors += !warning;
-	if (f->first_alone && (warning || f->errors > 1))
+	if ((f->first_alone && (warning || f->errors > 1)) ||
+	    (f->no_warnings && warning))
 		return;
 	if (at.line > 0)
 		snprintf(place, sizeof(place), ":%u:%u", at.line, at.column);
@@ -174,6 +176,7 @@ struct options {
 struct door {
 	int fd[LISTENERS_MAX];
 	size_t n;
+	const char *name; /* for the log */
 	const char *path; /* NULL: none is ours */
 	struct stat st;
 };
@@ -235,7 +238,14 @@ parse_options(int argc, char *argv[], struct options *o, int *status)
 	}
 	o->argc = argc - optind;
 	o->argv = argv + optind;
-	return true;
+	if (o->listen == NULL || io_listen_valid(o->listen))
+		return true;
+	fprintf(stderr,
+	    "amp-cors-cgi: --listen %s is neither unix:/path nor "
+	    "ADDRESS:PORT\n",
+	    o->listen);
+	*status = EX_USAGE;
+	return false;
 }
 
 /* systemd's sockets, if it handed any over to this very process. */
@@ -267,6 +277,7 @@ door_listen(struct door *d, const char *address, const struct conf_server *s)
 		return false;
 	}
 	d->n = 1;
+	d->name = address;
 	if (strncmp(address, "unix:", 5) == 0 &&
 	    lstat(address + 5, &d->st) == 0)
 		d->path = address + 5;
@@ -283,10 +294,12 @@ door_open(struct door *d, const struct options *o, const struct conf_server *s)
 	if (o->listen != NULL)
 		return door_listen(d, o->listen, s);
 	if (io_is_listening(STDIN_FILENO)) {
+		d->name = "standard input";
 		d->fd[d->n++] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 		close(STDIN_FILENO); /* else the door stays open at the end */
 		return d->fd[0] != -1 && io_hold_std() == 0;
 	}
+	d->name = "the sockets of LISTEN_FDS";
 	for (int fd = SYSTEMD_FIRST; fd < SYSTEMD_FIRST + handed; fd++) {
 		if (!io_is_listening(fd)) {
 			log_errx("LISTEN_FDS: descriptor %d does not listen",
@@ -408,6 +421,7 @@ static bool
 resolve_handler(struct options *o)
 {
 	static char path[PATH_MAX];
+	const char *fault;
 
 	if (o->argc == 0)
 		return true;
@@ -423,7 +437,79 @@ resolve_handler(struct options *o)
 		return false;
 	}
 	o->argv[0] = path;
+	fault = target_fault(path);
+	if (fault != NULL)
+		fprintf(stderr, "amp-cors-cgi: handler %s %s\n", path, fault);
+	return fault == NULL;
+}
+
+/* Are the names of users and groups somebody's? */
+static bool
+check_names(const struct conf_server *s, const char *config)
+{
+	const struct {
+		const char *key, *name;
+		bool is_group;
+	} names[] = {
+		{ "user", s->user, false },
+		{ "group", s->group, true },
+		{ "socket_owner", s->socket_owner, false },
+		{ "socket_group", s->socket_group, true },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *name = names[i].name;
+		uid_t uid;
+		gid_t gid;
+
+		if (name == NULL ||
+		    (names[i].is_group ? io_group(name, &gid) :
+					 io_user(name, &uid, &gid)))
+			continue;
+		fprintf(stderr, "%s: error: %s = %s; there is no such %s\n",
+		    config, names[i].key, name,
+		    names[i].is_group ? "group" : "user");
+		good = false;
+	}
+	return good;
+}
+
+static bool
+check_peers(const struct conf_server *s, const char *config)
+{
+	struct peers peers;
+	char fault[256];
+
+	if (!peers_load(s->peers, s->npeers, NULL, &peers, fault,
+		sizeof(fault))) {
+		fprintf(stderr, "%s: error: peers: %s\n", config, fault);
+		return false;
+	}
+	peers_free(&peers);
 	return true;
+}
+
+/* What only shows on this machine: names, and programs. */
+static bool
+check_machine(const struct conf *conf, const char *config,
+    const struct options *o)
+{
+	const struct conf_endpoint *ep;
+	size_t n = conf_endpoints(conf, &ep);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *fault =
+		    ep[i].exec == NULL ? NULL : target_fault(ep[i].exec);
+
+		if (fault != NULL)
+			fprintf(stderr, "%s: warning: exec = %s %s\n", config,
+			    ep[i].exec, fault);
+	}
+	/* both, so that all is said at once */
+	return check_handlers(conf, config, o) &
+	    check_names(conf_server(conf), config) &
+	    check_peers(conf_server(conf), config);
 }
 
 /* --- the gate behind the server: the two do not know each other --- */
@@ -533,6 +619,7 @@ server_run(const struct conf *conf, const struct options *o)
 		return EX_OSERR;
 	if (load_peers(s, &door, &peers) && drop_privileges(s)) {
 		settle_signals();
+		log_info("listening on %s, %u handlers", door.name, s->threads);
 		status = serve(conf, o, &door, &peers);
 	}
 	door_close(&door);
@@ -540,10 +627,55 @@ server_run(const struct conf *conf, const struct options *o)
 	return status;
 }
 
+/*
+ * A check alone reads the policy as a server would where anything says that it
+ * is for one, else as CGI would.
+ */
+static bool
+load(const char *config, const struct options *o, struct conf **conf)
+{
+	struct faults faults = { .first_alone = false };
+
+	if (o->check) {
+		if (conf_load(config, CONF_FOR_CGI, report, &faults, conf) !=
+		    CONF_OK)
+			return false;
+		if (conf_server(*conf)->listen == NULL && o->listen == NULL &&
+		    o->argc == 0)
+			return true;
+		conf_free(*conf);
+		*conf = NULL;
+		faults.no_warnings = true; /* they have been said */
+	}
+	return conf_load(config, CONF_FOR_SERVER, report, &faults, conf) ==
+	    CONF_OK;
+}
+
+/* A policy that checks: does all else, and is there a socket? */
+static int
+server_begin(const struct conf *conf, const char *config,
+    const struct options *o, bool handed)
+{
+	bool socket = handed || conf_server(conf)->listen != NULL;
+
+	if (o->check && !socket && o->argc == 0)
+		return EX_OK;
+	if (!socket && !o->check) {
+		fprintf(stderr,
+		    "amp-cors-cgi: no socket to serve; give "
+		    "--listen, or set listen in [server] of %s\n",
+		    config);
+		usage(stderr);
+		return EX_USAGE;
+	}
+	if (!check_machine(conf, config, o))
+		return EX_CONFIG;
+	return o->check ? EX_OK : server_run(conf, o);
+}
+
 static int
 server_main(int argc, char *argv[])
 {
-	struct faults faults = { .first_alone = false };
 	struct conf *conf = NULL;
 	struct options o;
 	const char *config;
@@ -561,18 +693,8 @@ server_main(int argc, char *argv[])
 		return EX_USAGE;
 	}
 	status = EX_CONFIG;
-	/* a check alone does not know for which way in the policy is */
-	if (conf_load(config, o.check ? CONF_FOR_CGI : CONF_FOR_SERVER, report,
-		&faults, &conf) == CONF_OK &&
-	    resolve_handler(&o)) {
-		if (!handed && !o.check && conf_server(conf)->listen == NULL) {
-			usage(stderr);
-			status = EX_USAGE;
-		} else if (o.check)
-			status = EX_OK;
-		else if (check_handlers(conf, config, &o))
-			status = server_run(conf, &o);
-	}
+	if (load(config, &o, &conf) && resolve_handler(&o))
+		status = server_begin(conf, config, &o, handed);
 	conf_free(conf);
 	return status;
 }

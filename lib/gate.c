@@ -184,7 +184,8 @@ gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 		x->send_timeout =
 		    (int64_t)p->endpoint->limits.send_timeout * 1000;
 	if (why == REASON_OK && p->endpoint == NULL)
-		why = REASON_NO_ENDPOINT;
+		why = policy_bad_byte(&p->env.policy) ? REASON_BAD_BYTE :
+							REASON_NO_ENDPOINT;
 	if (why != REASON_OK) {
 		policy_refuse(why, p->endpoint != NULL, d);
 		d->claimed_sender = p->env.policy.sender;
@@ -295,7 +296,7 @@ static enum reason
 exec_failed(struct run *r, int error)
 {
 	snprintf(r->detail, sizeof(r->detail), "exec %.180s: %s",
-	    r->target.file, strerror(error));
+	    r->target.file, target_exec_text(r->target.file, error));
 	return target_exec_fault(r->target.file, error);
 }
 

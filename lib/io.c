@@ -264,8 +264,9 @@ inet_listen(const struct addrinfo *ai, char *fault, size_t size)
 	return fd;
 }
 
-int
-io_listen(const struct io_listen *o, char *fault, size_t size)
+/* What a TCP address names, to be freed; NULL where it is none. */
+static struct addrinfo *
+inet_parse(const char *text)
 {
 	const struct addrinfo hints = {
 		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
@@ -273,14 +274,39 @@ io_listen(const struct io_listen *o, char *fault, size_t size)
 	};
 	struct addrinfo *ai;
 	char address[128], *host, *port;
+
+	snprintf(address, sizeof(address), "%s", text);
+	if (strlen(text) >= sizeof(address) ||
+	    !host_and_port(address, &host, &port) ||
+	    getaddrinfo(host, port, &hints, &ai) != 0)
+		return NULL;
+	return ai;
+}
+
+bool
+io_listen_valid(const char *address)
+{
+	struct addrinfo *ai;
+
+	if (strncmp(address, "unix:/", 6) == 0)
+		return true;
+	ai = inet_parse(address);
+	if (ai == NULL)
+		return false;
+	freeaddrinfo(ai);
+	return true;
+}
+
+int
+io_listen(const struct io_listen *o, char *fault, size_t size)
+{
+	struct addrinfo *ai;
 	int fd;
 
 	if (strncmp(o->address, "unix:/", 6) == 0)
 		return unix_listen(o->address + 5, o, fault, size);
-	snprintf(address, sizeof(address), "%s", o->address);
-	if (strlen(o->address) >= sizeof(address) ||
-	    !host_and_port(address, &host, &port) ||
-	    getaddrinfo(host, port, &hints, &ai) != 0) {
+	ai = inet_parse(o->address);
+	if (ai == NULL) {
 		snprintf(fault, size, "is neither unix:/path nor ADDRESS:PORT");
 		return -1;
 	}

@@ -32,6 +32,9 @@ struct io_listen {
 	const char *owner, *group; /* names or numbers, or NULL */
 };
 
+/* Is it an address that io_listen() could be given? */
+bool io_listen_valid(const char *address);
+
 /*
  * Listens there, close-on-exec and non-blocking.  A socket that nobody
  * listens on is replaced, one in use and any other file never [SPEC 5.2].

@@ -230,6 +230,8 @@ lists_expected(struct span rule)
 	if (span_starts(rule, SPAN("*@")))
 		return "write *@domain or *@*.domain, the domain with a dot of "
 		       "its own and no other '*'";
+	if (span_starts(rule, SPAN("!")))
+		return "write one '!' for a deny";
 	if (has(rule, "*"))
 		return "'*' stands for a whole local part, for the first "
 		       "labels of a domain (*@*.domain), or alone";

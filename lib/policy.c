@@ -31,6 +31,12 @@ has_bad_byte(struct span s)
 	return false;
 }
 
+bool
+policy_bad_byte(const struct policy_request *r)
+{
+	return has_bad_byte(r->sender) || has_bad_byte(r->origin);
+}
+
 static void
 add(struct policy_decision *out, struct span name, struct span value)
 {
@@ -266,7 +272,7 @@ static enum reason
 decide(const struct policy *p, const struct policy_request *r,
     struct policy_decision *out)
 {
-	if (has_bad_byte(r->sender) || has_bad_byte(r->origin))
+	if (policy_bad_byte(r))
 		return REASON_BAD_BYTE;
 	if (is_present(r->sender))
 		return version_2(p, r, out);

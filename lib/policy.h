@@ -81,6 +81,12 @@ void policy_decide(const struct policy *p, const struct policy_request *r,
     struct policy_decision *out);
 
 /*
+ * Does the sender or the origin hold a byte that denies before anything else
+ * is looked at [SPEC 1.4, 2.1]?
+ */
+bool policy_bad_byte(const struct policy_request *r);
+
+/*
  * A decision made elsewhere: a denial for this reason (or a fault of ours),
  * with the Vary field where for_endpoint.
  */

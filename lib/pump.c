@@ -439,7 +439,10 @@ judge(struct pump *p)
 	    !r->bodiless)
 		end(p, REASON_HANDLER_DIED, "killed within its body");
 	else
-		end(p, REASON_OK, r->warning);
+		end(p, REASON_OK,
+		    r->warning != NULL || !r->untyped ?
+			r->warning :
+			"no Content-Type, which mail clients need");
 }
 
 struct pump_result

@@ -348,6 +348,9 @@ reply_head(struct reply *r, struct span in, size_t *used)
 struct span
 reply_body(struct reply *r, struct span in)
 {
+	if (in.n > 0 && r->left > 0 && !r->untyped)
+		r->untyped =
+		    cgihead_find(&r->head, SPAN("Content-Type")) == NULL;
 	if (r->left == UINT64_MAX)
 		return in;
 	if (in.n > r->left)

@@ -34,6 +34,7 @@ struct reply {
 	bool bodiless;   /* HEAD, 204, 304: no body goes out */
 	/* how much more goes out; UINT64_MAX: no Content-Length says it */
 	uint64_t left;
+	bool untyped; /* a body has gone out without Content-Type (E57) */
 	/*
 	 * For the log, where the answer was refused, or where reply_end() now
 	 * says that it is not whole; else NULL.

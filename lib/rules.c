@@ -47,7 +47,9 @@ rules_parse(struct span text, bool fold_local, struct rules_rule *out)
 	/* before addresses, of which "*@domain" would be one */
 	if (span_starts(text, SPAN("*@")))
 		return parse_domain(out, span_skip(text, 2));
-	if (!address_parse(text, &a))
+	/* both are atext, but nobody who writes them here means an address */
+	if (span_starts(text, SPAN("!")) || !address_parse(text, &a) ||
+	    memchr(a.local.p, '*', a.local.n) != NULL)
 		return false;
 	out->kind = RULES_ADDRESS;
 	out->n = address_fold(&a, fold_local, out->key);

@@ -395,6 +395,38 @@ target_interpreter(int argc, char *const argv[], struct target *out)
 		set_own_argv(out);
 }
 
+const char *
+target_fault(const char *file)
+{
+	switch (kind_of(file)) {
+	case KIND_FILE:
+		return access(file, X_OK) == 0 ? NULL : "is not executable";
+	case KIND_DIR:
+		return "is a directory";
+	case KIND_OTHER:
+		return "is no regular file";
+	case KIND_NONE:
+		return "is not there";
+	case KIND_FORBIDDEN:
+		break;
+	}
+	return "cannot be reached";
+}
+
+const char *
+target_exec_text(const char *file, int exec_errno)
+{
+	const char *fault = target_fault(file);
+
+	if (fault != NULL)
+		return fault;
+	if (exec_errno == ENOENT) /* E26 */
+		return "the interpreter of its first line is not there";
+	if (exec_errno == ENOEXEC)
+		return "is no program, and names no interpreter";
+	return strerror(exec_errno);
+}
+
 enum reason
 target_exec_fault(const char *file, int exec_errno)
 {

@@ -68,7 +68,13 @@ bool target_is_self(struct span path);
 bool target_command_line(const struct cgienv *e, int argc, char *const argv[],
     struct target *out, enum reason *why);
 
-/* What it means that this file could not be executed, with this errno. */
+/* Can this file be executed, as far as can be told before?  NULL, or why not. */
+const char *target_fault(const char *file);
+
+/* Why this file could not be executed, with this errno, in words. */
+const char *target_exec_text(const char *file, int exec_errno);
+
+/* The same as a reason. */
 enum reason target_exec_fault(const char *file, int exec_errno);
 
 #endif

@@ -138,7 +138,8 @@ class TestSocket:
         "[::1]", "unix:/" + "x" * 200])
     def test_no_address(self, front, address):
         front.start("--listen", address, wait=False)
-        assert front.child.wait() in (64, 71, 78)
+        # what is too long is only found when it is wanted
+        assert front.child.wait() == (71 if "xxx" in address else 64)
         assert front.log()
         assert not os.path.exists(front.path / "relative")
         front.child = None

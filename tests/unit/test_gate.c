@@ -180,7 +180,7 @@ static const struct gate_case cases[] = {
 	    .own = REASON_HANDLER_MISSING,
 	    .fields = ALLOW,
 	    .log = "allow 404 handler-missing" LOGGED "none" CLAIMS
-		   " detail=\"exec @/none: No such file or directory\"" },
+		   " detail=\"exec @/none: is not there\"" },
 	{ .name = "one that may not be run",
 	    .path = "/plain",
 	    .vars = { "REQUEST_METHOD=GET", V2 },
@@ -188,15 +188,16 @@ static const struct gate_case cases[] = {
 	    .own = REASON_HANDLER_FORBIDDEN,
 	    .fields = ALLOW,
 	    .log = "allow 403 handler-forbidden" LOGGED "plain" CLAIMS
-		   " detail=\"exec @/plain: Permission denied\"" },
+		   " detail=\"exec @/plain: is not executable\"" },
 	{ .name = "one of no format (E26)",
 	    .path = "/format",
 	    .vars = { "REQUEST_METHOD=GET", V2 },
 	    .enters = true,
 	    .own = REASON_HANDLER_NOT_STARTED,
 	    .fields = ALLOW,
-	    .log = "allow 502 handler-not-started" LOGGED "format" CLAIMS
-		   " detail=\"exec @/format: Exec format error\"" },
+	    .log =
+		"allow 502 handler-not-started" LOGGED "format" CLAIMS
+		" detail=\"exec @/format: is no program, and names no interpreter\"" },
 	{ .name = "no script",
 	    .path = "/cgi/none.cgi",
 	    .vars = { "REQUEST_METHOD=GET", V2,

@@ -383,6 +383,8 @@ gives(const struct row *row, size_t first, size_t rest)
 	}
 	good &= describe(&r, &body, &got);
 	good &= (r.warning != NULL) == ((row->flags & REMARK) != 0);
+	good &= r.untyped ==
+	    (body.n > 0 && strcasestr(row->want, "Content-Type:") == NULL);
 	if (!span_eq(buf_span(&got), span_of(row->want)) || !good) {
 		printf("# got:  %.*s\n# want: %s\n", (int)got.n, got.p,
 		    row->want);

@@ -136,8 +136,10 @@ static const struct {
 } parsed[] = {
 	{ "A@B.Example", RULES_ADDRESS, false, "a@b.example" },
 	{ "!a@b.example", RULES_ADDRESS, true, "a@b.example" },
-	{ "!!a@b.example", RULES_ADDRESS, true, "!a@b.example" },
-	{ "a*@b.example", RULES_ADDRESS, false, "a*@b.example" },
+	{ "!!a@b.example", RULES_NO_RULE, false, "" },
+	{ "a!b@b.example", RULES_ADDRESS, false, "a!b@b.example" },
+	{ "!a*@b.example", RULES_NO_RULE, false, "" },
+	{ "a*@b.example", RULES_NO_RULE, false, "" },
 	{ "*@B.example", RULES_DOMAIN, false, "@b.example" },
 	{ "!*@b.example", RULES_DOMAIN, true, "@b.example" },
 	{ "*@*.B.example", RULES_PARENT, false, ".b.example" },
