@@ -497,6 +497,7 @@ check_machine(const struct conf *conf, const char *config,
 {
 	const struct conf_endpoint *ep;
 	size_t n = conf_endpoints(conf, &ep);
+	bool good;
 
 	for (size_t i = 0; i < n; i++) {
 		const char *fault =
@@ -506,10 +507,11 @@ check_machine(const struct conf *conf, const char *config,
 			fprintf(stderr, "%s: warning: exec = %s %s\n", config,
 			    ep[i].exec, fault);
 	}
-	/* both, so that all is said at once */
-	return check_handlers(conf, config, o) &
-	    check_names(conf_server(conf), config) &
-	    check_peers(conf_server(conf), config);
+	/* each of them, so that all is said at once */
+	good = check_handlers(conf, config, o);
+	good &= check_names(conf_server(conf), config);
+	good &= check_peers(conf_server(conf), config);
+	return good;
 }
 
 /* --- the gate behind the server: the two do not know each other --- */

@@ -69,8 +69,9 @@ struct rules_rule {
 };
 
 /*
- * Reads one rule (an address with '*' or a first '!' in it is none): "user@domain", "*@domain", "*@*.domain", "*", or a valid
- * origin, each perhaps after '!'.  The kind is RULES_NO_RULE, and false is
+ * Reads one rule: "user@domain" (with no '*' and no first '!' in it),
+ * "*@domain", "*@*.domain", "*", or a valid origin, each perhaps after one '!'
+ * for a deny.  The kind is RULES_NO_RULE, and false is
  * returned, where the text is none.  Domains are folded, local parts where
  * fold_local.
  */

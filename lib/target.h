@@ -68,7 +68,7 @@ bool target_is_self(struct span path);
 bool target_command_line(const struct cgienv *e, int argc, char *const argv[],
     struct target *out, enum reason *why);
 
-/* Can this file be executed, as far as can be told before?  NULL, or why not. */
+/* Can it be executed, as far as can be told before?  NULL, or why not. */
 const char *target_fault(const char *file);
 
 /* Why this file could not be executed, with this errno, in words. */

@@ -195,9 +195,9 @@ static const struct gate_case cases[] = {
 	    .enters = true,
 	    .own = REASON_HANDLER_NOT_STARTED,
 	    .fields = ALLOW,
-	    .log =
-		"allow 502 handler-not-started" LOGGED "format" CLAIMS
-		" detail=\"exec @/format: is no program, and names no interpreter\"" },
+	    .log = "allow 502 handler-not-started" LOGGED "format" CLAIMS
+		   " detail=\"exec @/format: is no program, and names no "
+		   "interpreter\"" },
 	{ .name = "no script",
 	    .path = "/cgi/none.cgi",
 	    .vars = { "REQUEST_METHOD=GET", V2,
@@ -776,7 +776,6 @@ main(void)
 	struct gate_options o;
 	sigset_t pipe;
 
-	setvbuf(stdout, NULL, _IOLBF, 0); /* see test_spawn.c */
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &pipe, NULL);

@@ -524,7 +524,6 @@ main(void)
 {
 	sigset_t pipe;
 
-	setvbuf(stdout, NULL, _IOLBF, 0); /* see test_spawn.c */
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &pipe, NULL); /* as the programs do */

@@ -974,7 +974,6 @@ test_stop_grace(void)
 int
 main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0); /* see test_spawn.c */
 	folder_make();
 	log_open("test", in_folder("log"), LOG_INFO);
 	test_usual();

@@ -527,8 +527,6 @@ main(void)
 {
 	unsigned before;
 
-	/* valgrind flushes what a child has not written */
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	folder_make();
 	prctl(PR_SET_CHILD_SUBREAPER, 1); /* to see what becomes of orphans */
 	cells = spawn_cells(3);
