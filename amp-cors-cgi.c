@@ -425,9 +425,9 @@ resolve_handler(struct options *o)
 
 	if (o->argc == 0)
 		return true;
-	if (o->argc > TARGET_ARGV_MAX) {
+	if (o->argc - 1 > TARGET_ARGV_MAX) {
 		fprintf(stderr,
-		    "amp-cors-cgi: handler %s: more than %d words\n",
+		    "amp-cors-cgi: handler %s: more than %d arguments\n",
 		    o->argv[0], TARGET_ARGV_MAX);
 		return false;
 	}
