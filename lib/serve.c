@@ -170,9 +170,22 @@ client_forget(struct client *c)
 	c->passage = NULL;
 }
 
+/*
+ * Its event may come before the epoll_ctl(2) that asked for it returns, in
+ * another thread.  Whoever has it then may use it, but neither close it nor
+ * have it wait again before that.
+ */
+static void
+client_settled(const struct client *c)
+{
+	while (c->armed != c->turn)
+		sched_yield();
+}
+
 static void
 client_close(struct serve *s, struct client *c)
 {
+	client_settled(c);
 	client_forget(c);
 	conn_close(&c->conn);
 	pthread_mutex_lock(&s->lock);
@@ -199,8 +212,8 @@ wait_for(struct client *c, enum state state, uint32_t events, int64_t until)
 }
 
 /*
- * Puts it into the epoll set.  Whoever wakes for it has it once c->armed says
- * so: see handle().
+ * Puts it into the epoll set.  From there on it may be somebody else's: see
+ * client_settled().
  */
 static bool
 wait_arm(struct serve *s, struct client *c, struct epoll_event ev)
@@ -229,6 +242,7 @@ client_wait(struct serve *s, struct client *c, enum state state,
 	conn_rest(&c->conn);
 	if (c->conn.owed.n > 0)
 		events |= EPOLLOUT;
+	client_settled(c);
 	pthread_mutex_lock(&s->lock);
 	ev = wait_for(c, state, events, until);
 	pthread_mutex_unlock(&s->lock);
@@ -236,6 +250,7 @@ client_wait(struct serve *s, struct client *c, enum state state,
 		return;
 	pthread_mutex_lock(&s->lock);
 	c->waiting = false;
+	c->armed = c->turn;
 	pthread_mutex_unlock(&s->lock);
 	client_close(s, c);
 }
@@ -333,6 +348,7 @@ park(struct serve *s, struct client *c)
 
 	if (!wait_arm(s, c, ev)) {
 		c->waiting = false;
+		c->armed = c->turn;
 		return false;
 	}
 	c->next = NULL;
@@ -348,6 +364,7 @@ find_place(struct serve *s, struct client *c, unsigned *slot)
 {
 	enum place place = PLACE_NONE;
 
+	client_settled(c);
 	pthread_mutex_lock(&s->lock);
 	if (s->running < s->o->threads) {
 		for (*slot = 0; s->slot_taken[*slot]; (*slot)++)
@@ -677,12 +694,8 @@ handle(struct worker *w, const struct epoll_event *ev)
 		client_claim(s, c);
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (!mine)
-		return;
-	/* its event may come before the epoll_ctl(2) that asked returns */
-	while (c->armed != (uint32_t)ev->data.u64)
-		sched_yield();
-	client_wake(w, c, state);
+	if (mine)
+		client_wake(w, c, state);
 }
 
 static void *
