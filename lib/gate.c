@@ -133,21 +133,30 @@ is_head(const struct cgienv *e)
 	return span_eq(e->policy.method, SPAN("HEAD"));
 }
 
-/* Sends our answer for this reason, and logs it. */
+/* Sends our answer for this reason, with these fields. */
+static void
+send_own(struct exchange *x, enum reason why, const struct field add[],
+    size_t nadd, const struct cgienv *e)
+{
+	struct buf out;
+	struct span s;
+
+	buf_init(&out, EXCHANGE_FINISH_MAX);
+	reply_own(&out, why, add, nadd, is_head(e));
+	s = buf_span(&out);
+	if (!out.failed)
+		x->way->finish(x, 0, &s, 1);
+	buf_free(&out);
+}
+
+/* The same with the decision's fields, and logged. */
 static void
 answer(const struct gate *g, struct exchange *x, const struct gate_passage *p,
     enum reason why, const char *detail)
 {
 	const struct policy_decision *d = &p->decision;
-	struct buf out;
-	struct span s;
 
-	buf_init(&out, EXCHANGE_FINISH_MAX);
-	reply_own(&out, why, d->fields, d->nfields, is_head(&p->env));
-	s = buf_span(&out);
-	if (!out.failed)
-		x->way->finish(x, 0, &s, 1);
-	buf_free(&out);
+	send_own(x, why, d->fields, d->nfields, &p->env);
 	log_decision(g, p, why, reason_status(why), detail);
 }
 
@@ -155,16 +164,9 @@ void
 gate_fault(struct exchange *x, enum reason why)
 {
 	struct cgienv e;
-	struct buf out;
-	struct span s;
 
 	cgienv_read(x->vars, &e);
-	buf_init(&out, EXCHANGE_FINISH_MAX);
-	reply_own(&out, why, NULL, 0, is_head(&e));
-	s = buf_span(&out);
-	if (!out.failed)
-		x->way->finish(x, 0, &s, 1);
-	buf_free(&out);
+	send_own(x, why, NULL, 0, &e);
 }
 
 /* --- the decision --- */
