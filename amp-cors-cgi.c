@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 
 #include "cgi.h"
 #include "conf.h"
+#include "forward.h"
 #include "gate.h"
 #include "io.h"
 #include "log.h"
@@ -248,7 +250,7 @@ parse_options(int argc, char *argv[], struct options *o, int *status)
 	return false;
 }
 
-/* systemd's sockets, if it handed any over to this very process. */
+/* How many sockets systemd handed over to this very process. */
 static int
 systemd_sockets(void)
 {
@@ -257,9 +259,30 @@ systemd_sockets(void)
 
 	if (!span_number(span_of(pid), INT_MAX, &p) ||
 	    p != (uint64_t)getpid() ||
-	    !span_number(span_of(fds), LISTENERS_MAX, &n))
+	    !span_number(span_of(fds), INT_MAX - SYSTEMD_FIRST, &n))
 		return 0;
 	return (int)n;
+}
+
+static bool
+door_systemd(struct door *d, int handed)
+{
+	d->name = "the sockets of LISTEN_FDS";
+	if (handed > LISTENERS_MAX) {
+		log_errx("LISTEN_FDS: %d sockets; write at most %d", handed,
+		    LISTENERS_MAX);
+		return false;
+	}
+	for (int fd = SYSTEMD_FIRST; fd < SYSTEMD_FIRST + handed; fd++) {
+		if (!io_is_listening(fd)) {
+			log_errx("LISTEN_FDS: descriptor %d does not listen",
+			    fd);
+			return false;
+		}
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		d->fd[d->n++] = fd;
+	}
+	return true;
 }
 
 static bool
@@ -299,17 +322,8 @@ door_open(struct door *d, const struct options *o, const struct conf_server *s)
 		close(STDIN_FILENO); /* else the door stays open at the end */
 		return d->fd[0] != -1 && io_hold_std() == 0;
 	}
-	d->name = "the sockets of LISTEN_FDS";
-	for (int fd = SYSTEMD_FIRST; fd < SYSTEMD_FIRST + handed; fd++) {
-		if (!io_is_listening(fd)) {
-			log_errx("LISTEN_FDS: descriptor %d does not listen",
-			    fd);
-			return false;
-		}
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		d->fd[d->n++] = fd;
-	}
-	return d->n > 0 || door_listen(d, s->listen, s);
+	return handed > 0 ? door_systemd(d, handed) :
+			    door_listen(d, s->listen, s);
 }
 
 static void
@@ -338,6 +352,8 @@ is_public(int fd)
 		return false;
 	if (a.any.sa_family == AF_INET)
 		return ntohl(a.in.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
+	if (IN6_IS_ADDR_V4MAPPED(&a.in6.sin6_addr))
+		return a.in6.sin6_addr.s6_addr[12] != IN_LOOPBACKNET;
 	return !IN6_IS_ADDR_LOOPBACK(&a.in6.sin6_addr);
 }
 
@@ -363,11 +379,20 @@ load_peers(const struct conf_server *s, const struct door *d,
 	return true;
 }
 
+/* gid, and the other groups of `user`, which may be a number. */
+static int
+set_groups(const struct conf_server *s, uid_t uid, gid_t gid)
+{
+	const struct passwd *pw = s->user == NULL ? NULL : getpwuid(uid);
+
+	return pw != NULL ? initgroups(pw->pw_name, gid) : setgroups(1, &gid);
+}
+
 /* Gives up root for `user` and `group`, for good. */
 static bool
 drop_privileges(const struct conf_server *s)
 {
-	uid_t uid = geteuid();
+	uid_t uid = geteuid(), was = uid;
 	gid_t gid = getegid();
 
 	if (s->user == NULL && uid == 0)
@@ -382,11 +407,10 @@ drop_privileges(const struct conf_server *s)
 		log_errx("no such group: %s", s->group);
 		return false;
 	}
-	if ((uid == geteuid() && gid == getegid()))
-		return true;
-	if ((s->user != NULL ? initgroups(s->user, gid) : setgroups(1, &gid)) ==
-		-1 ||
-	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1) {
+	if (was != 0 && uid == was && gid == getegid())
+		return true; /* as it was started, by whoever did it */
+	if (set_groups(s, uid, gid) == -1 || setresgid(gid, gid, gid) == -1 ||
+	    setresuid(uid, uid, uid) == -1) {
 		log_err("cannot become user %u, group %u", uid, gid);
 		return false;
 	}
@@ -406,8 +430,8 @@ check_handlers(const struct conf *conf, const char *config,
 		if (ep[i].handler == CONF_HANDLER_UNSET) {
 			fprintf(stderr,
 			    "%s: error: no handler for %s%s; set "
-			    "exec or scripts, or name a program on the command "
-			    "line\n",
+			    "exec, forward, scripts or handler = none, or name "
+			    "a program on the command line\n",
 			    config,
 			    ep[i].path[0] == '\0' ? "any path" : "path ",
 			    ep[i].path);
@@ -443,75 +467,27 @@ resolve_handler(struct options *o)
 	return fault == NULL;
 }
 
-/* Are the names of users and groups somebody's? */
-static bool
-check_names(const struct conf_server *s, const char *config)
-{
-	const struct {
-		const char *key, *name;
-		bool is_group;
-	} names[] = {
-		{ "user", s->user, false },
-		{ "group", s->group, true },
-		{ "socket_owner", s->socket_owner, false },
-		{ "socket_group", s->socket_group, true },
-	};
-	bool good = true;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *name = names[i].name;
-		uid_t uid;
-		gid_t gid;
-
-		if (name == NULL ||
-		    (names[i].is_group ? io_group(name, &gid) :
-					 io_user(name, &uid, &gid)))
-			continue;
-		fprintf(stderr, "%s: error: %s = %s; there is no such %s\n",
-		    config, names[i].key, name,
-		    names[i].is_group ? "group" : "user");
-		good = false;
-	}
-	return good;
-}
-
-static bool
-check_peers(const struct conf_server *s, const char *config)
-{
-	struct peers peers;
-	char fault[256];
-
-	if (!peers_load(s->peers, s->npeers, NULL, &peers, fault,
-		sizeof(fault))) {
-		fprintf(stderr, "%s: error: peers: %s\n", config, fault);
-		return false;
-	}
-	peers_free(&peers);
-	return true;
-}
-
-/* What only shows on this machine: names, and programs. */
+/* What only shows on this machine: programs and servers. */
 static bool
 check_machine(const struct conf *conf, const char *config,
     const struct options *o)
 {
 	const struct conf_endpoint *ep;
 	size_t n = conf_endpoints(conf, &ep);
-	bool good;
 
 	for (size_t i = 0; i < n; i++) {
-		const char *fault =
-		    ep[i].exec == NULL ? NULL : target_fault(ep[i].exec);
+		const char *fault;
 
-		if (fault != NULL)
+		if (ep[i].handler == CONF_HANDLER_EXEC &&
+		    (fault = target_fault(ep[i].exec)) != NULL)
 			fprintf(stderr, "%s: warning: exec = %s %s\n", config,
 			    ep[i].exec, fault);
+		if (ep[i].handler == CONF_HANDLER_FORWARD &&
+		    (fault = forward_fault(ep[i].forward)) != NULL)
+			fprintf(stderr, "%s: warning: forward = %s: %s\n",
+			    config, ep[i].forward, fault);
 	}
-	/* each of them, so that all is said at once */
-	good = check_handlers(conf, config, o);
-	good &= check_names(conf_server(conf), config);
-	good &= check_peers(conf_server(conf), config);
-	return good;
+	return check_handlers(conf, config, o);
 }
 
 /* --- the gate behind the server: the two do not know each other --- */

@@ -175,6 +175,7 @@ static const struct known known_names[] = {
 	KNOWN("SCRIPT_FILENAME", REPEAT_EMPTY, e.script_filename),
 	KNOWN("PATH_TRANSLATED", REPEAT_EMPTY, e.path_translated),
 	KNOWN("REDIRECT_STATUS", REPEAT_EMPTY, e.redirect_status),
+	KNOWN("REQUEST_URI", REPEAT_EMPTY, e.request_uri),
 	KNOWN("CONTENT_LENGTH", REPEAT_EMPTY, length),
 	KNOWN("HTTP_TRANSFER_ENCODING", REPEAT_EMPTY, transfer),
 	KNOWN("AMP_CORS_FRONT", REPEAT_EMPTY, front),
@@ -236,7 +237,23 @@ read_var(struct reading *r, struct seen *seen, size_t i, const struct var *v)
 		*to = span_of(v->value);
 }
 
-/* SPEC 1.4, 1.6, E9, E11 */
+/* "proxy:fcgi://host:port/path" and the like, as Apache says it (E12). */
+static struct span
+without_proxy(struct span name)
+{
+	struct span rest = name, piece;
+
+	if (!span_starts(name, SPAN("proxy:")))
+		return name;
+	while (span_cut(&rest, '/', &piece))
+		if (piece.n == 0) /* between the slashes of "://" */
+			break;
+	span_cut(&rest, '/', &piece);
+	return rest.p == NULL ? (struct span){ NULL, 0 } :
+				span_skip(name, name.n - rest.n - 1);
+}
+
+/* SPEC 1.4, 1.6, E9, E11, E12 */
 static void
 settle(struct reading *r)
 {
@@ -245,6 +262,7 @@ settle(struct reading *r)
 	e->policy.sender = span_trim(e->policy.sender);
 	if (e->policy.sender.n == 0)
 		e->policy.sender = (struct span){ NULL, 0 };
+	e->script_filename = without_proxy(e->script_filename);
 	e->chunked = r->transfer.p != NULL || span_eq(r->length, SPAN("-1"));
 	e->has_length = span_number(r->length, INT64_MAX, &e->length);
 	e->loop = r->front.p != NULL;
@@ -450,7 +468,8 @@ cgienv_child(char *const vars[], const struct cgienv_change *c,
 		return false;
 	}
 	give_own(c, out->vars);
-	add_ours(&out->text, c, cgienv_get(out->vars, SPAN("PATH")).p == NULL);
+	add_ours(&out->text, c,
+	    !c->remote && cgienv_get(out->vars, SPAN("PATH")).p == NULL);
 	if (out->text.failed) {
 		cgienv_free(out);
 		return false;

@@ -12,7 +12,9 @@
 struct cgienv {
 	struct policy_request policy;
 	struct span script_name, path_info;
-	struct span script_filename, path_translated, redirect_status;
+	struct span script_filename; /* without Apache's "proxy:..." (E12) */
+	struct span path_translated, redirect_status;
+	struct span request_uri;
 	bool has_length; /* CONTENT_LENGTH is a number */
 	uint64_t length;
 	/* HTTP_TRANSFER_ENCODING is there, or CONTENT_LENGTH is -1 (E11) */
@@ -50,6 +52,7 @@ struct cgienv_change {
 	char *const *own;   /* the front's environment; NULL: nothing of it */
 	char *const *names; /* which of it is passed, NULL-terminated */
 	bool pass_authorization;
+	bool remote; /* no program of ours: no PATH of ours either */
 	struct span content_length; /* instead of the request's; absent: keep */
 	struct span script_name, path_info, script_filename; /* likewise */
 	bool new_path; /* the three above replace, absent ones remove */

@@ -9,6 +9,7 @@
 
 #include "conf_keys.h"
 #include "conf_risk.h"
+#include "io.h"
 #include "lists.h"
 #include "slurp.h"
 
@@ -490,22 +491,34 @@ finish_endpoint(struct loading *l, struct conf_draft *d, struct scan_place at)
 		    "name them in senders or senders_file",
 		    "no senders: every request is refused");
 	check_origins(l, d);
+	if (e->replace && e->handler >= CONF_HANDLER_FORWARD)
+		conf_faults_warn(&l->faults, at,
+		    "leave it out; it is for exec and scripts",
+		    "exec_mode = replace means nothing without a program");
 	l->conf->endpoint[l->conf->n++] = *e;
 }
 
 static void
 check_two_handlers(struct loading *l, const struct section *s)
 {
-	const struct conf_entry *exec = s->entry[CONF_KEY_EXEC];
-	const struct conf_entry *scripts = s->entry[CONF_KEY_SCRIPTS];
+	static const enum conf_key_id keys[] = { CONF_KEY_EXEC,
+		CONF_KEY_FORWARD, CONF_KEY_SCRIPTS, CONF_KEY_HANDLER };
+	const struct conf_entry *last = NULL;
+	size_t n = 0;
 
-	if (exec == NULL || exec->value.n == 0 || scripts == NULL ||
-	    scripts->value.n == 0)
-		return;
-	if (exec->at.line > scripts->at.line)
-		scripts = exec;
-	conf_faults_error(&l->faults, NULL, scripts->at,
-	    "keep one of exec and scripts", "two handlers in one section");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct conf_entry *e = s->entry[keys[i]];
+
+		if (e == NULL || e->value.n == 0)
+			continue;
+		n++;
+		if (last == NULL || e->at.line > last->at.line)
+			last = e;
+	}
+	if (n > 1)
+		conf_faults_error(&l->faults, NULL, last->at,
+		    "keep one of exec, forward, scripts and handler",
+		    "%s handlers in one section", n == 2 ? "two" : "several");
 }
 
 /* The keys of a section replace what is in the draft. */
@@ -575,6 +588,32 @@ check_paths(struct loading *l, size_t i, struct scan_place at)
 	}
 }
 
+/*
+ * Behind `handler = none` stands an inner request of the web server's, by a
+ * name of its own: an endpoint that takes every name would take that one too,
+ * and its handler's answer would stand for a decision.
+ */
+static void
+check_catch_all(struct loading *l)
+{
+	const struct conf_endpoint *e = l->conf->endpoint, *all = NULL;
+	bool decides = false;
+
+	for (size_t i = 0; i < l->conf->n; i++) {
+		if (e[i].handler == CONF_HANDLER_NONE)
+			decides = true;
+		else if (e[i].path != NULL && e[i].path[0] == '\0')
+			all = &e[i];
+	}
+	if (all != NULL && decides)
+		conf_faults_error(&l->faults, NULL,
+		    section_find(l, CONF_IN_ENDPOINT, span_of(all->name))->at,
+		    "give it a path",
+		    "endpoint '%s' would also answer what is asked of those "
+		    "with handler = none",
+		    all->name);
+}
+
 static void
 take_endpoints(struct loading *l)
 {
@@ -596,74 +635,32 @@ take_endpoints(struct loading *l)
 			at = s->entry[CONF_KEY_PATH]->value_at;
 		check_paths(l, n++, at);
 	}
+	check_catch_all(l);
 }
 
-/* A request's path: two pieces that were one. */
-struct joined {
-	struct span head, tail;
-};
-
-static size_t
-joined_length(const struct joined *j)
+/* The path that this endpoint is asked for by. */
+static const struct path *
+path_for(const struct conf_endpoint *e, const struct conf_asked *a)
 {
-	return j->head.n + j->tail.n;
-}
+	bool by_uri = a->uri.head.p != NULL &&
+	    (a->authorizer || e->handler == CONF_HANDLER_NONE);
 
-static char
-joined_at(const struct joined *j, size_t i)
-{
-	return i < j->head.n ? j->head.p[i] : j->tail.p[i - j->head.n];
-}
-
-/* No NUL, no "." or "..", and nothing empty but the end [SPEC 2.1]. */
-static bool
-is_plain(const struct joined *j)
-{
-	size_t n = joined_length(j), segment = 0, dots = 0;
-
-	for (size_t i = 0; i <= n; i++) {
-		char c = i < n ? joined_at(j, i) : '/';
-
-		if (c == '\0')
-			return false;
-		if (c != '/') {
-			segment++;
-			dots += c == '.';
-			continue;
-		}
-		if ((segment == 0 && i > 0 && i < n) ||
-		    (segment > 0 && segment < 3 && dots == segment))
-			return false;
-		segment = dots = 0;
-	}
-	return true;
-}
-
-/* Is the path this one, or a whole segment below it? */
-static bool
-is_below(const struct joined *j, const char *path)
-{
-	size_t n = joined_length(j), i = 0;
-
-	while (i < n && path[i] != '\0' && joined_at(j, i) == path[i])
-		i++;
-	return path[i] == '\0' && (i == 0 || i == n || joined_at(j, i) == '/');
+	return by_uri ? &a->uri : &a->script;
 }
 
 const struct conf_endpoint *
-conf_endpoint(const struct conf *c, struct span script_name,
-    struct span path_info)
+conf_endpoint(const struct conf *c, const struct conf_asked *a)
 {
-	const struct joined j = { script_name, path_info };
+	bool script_plain = path_is_plain(&a->script);
 	const struct conf_endpoint *best = NULL;
 
-	if (!is_plain(&j))
-		return NULL;
 	for (size_t i = 0; i < c->n; i++) {
 		const struct conf_endpoint *e = &c->endpoint[i];
+		const struct path *p = path_for(e, a);
 
-		if (is_below(&j, e->path) &&
-		    (best == NULL || strlen(e->path) > strlen(best->path)))
+		if (path_is_below(p, e->path) &&
+		    (best == NULL || strlen(e->path) > strlen(best->path)) &&
+		    (p == &a->script ? script_plain : path_is_plain(p)))
 			best = e;
 	}
 	return best;
@@ -682,23 +679,61 @@ is_address(struct span word)
 	return conf_keys_listen(span_of(text)) != CONF_LISTEN_BAD;
 }
 
+/* Who a word of `peers` is, if it can be anybody. */
+static bool
+is_peer(const struct loading *l, struct span word, bool users, bool addresses)
+{
+	char name[128]; /* no name of a user is longer */
+	uid_t uid;
+	gid_t gid;
+
+	if (is_address(word))
+		return addresses;
+	if (!users || l->reader.use != CONF_FOR_SERVER)
+		return users;
+	snprintf(name, sizeof(name), "%.*s", CONF_WORD(word));
+	return io_user(name, &uid, &gid);
+}
+
 /* Users for a Unix socket, addresses for TCP; either, where nobody knows. */
 static void
 check_peers(struct loading *l, const struct conf_entry *e, bool users,
     bool addresses)
 {
+	const char *of = "any socket";
+	const char *expected = "write users that there are, or addresses such "
+			       "as 192.0.2.1";
 	struct span rest = e->value, word;
 
-	while (span_word(&rest, &word)) {
-		bool address = is_address(word);
+	if (!addresses) {
+		of = "a Unix socket";
+		expected = "write users that there are, by name or number";
+	} else if (!users) {
+		of = "a TCP socket";
+		expected = "write addresses, such as 192.0.2.1 or 2001:db8::1";
+	}
+	while (span_word(&rest, &word))
+		if (!is_peer(l, word, users, addresses))
+			conf_faults_error(&l->faults, NULL,
+			    conf_keys_at(e, word), expected,
+			    "'%.*s' is no peer of %s", CONF_WORD(word), of);
+}
 
-		if (address ? addresses : users)
+/* The front as the server behind itself. */
+static void
+check_forward_loop(struct loading *l, const struct conf_entry *listen)
+{
+	for (size_t i = 0; listen != NULL && i < l->conf->n; i++) {
+		const struct conf_endpoint *e = &l->conf->endpoint[i];
+
+		if (e->handler != CONF_HANDLER_FORWARD ||
+		    !span_eq(listen->value, span_of(e->forward)))
 			continue;
-		conf_faults_error(&l->faults, NULL, conf_keys_at(e, word),
-		    users ? "write users, by name or number" :
-			    "write addresses, such as 192.0.2.1 or 2001:db8::1",
-		    "'%.*s' is no peer of %s", CONF_WORD(word),
-		    users ? "a Unix socket" : "a TCP socket");
+		conf_faults_error(&l->faults, NULL, listen->value_at,
+		    "listen elsewhere, or forward to another server",
+		    "forward of %s leads back to '%.*s'",
+		    e->name[0] == '-' ? "[policy]" : e->name,
+		    CONF_WORD(listen->value));
 	}
 }
 
@@ -717,10 +752,11 @@ finish_server(struct loading *l, const struct conf_draft *d)
 		    "127.0.0.1 or a Unix socket",
 		    "anybody could connect to '%.*s'",
 		    CONF_WORD(listen->value));
-	if (peers == NULL || kind == CONF_LISTEN_BAD ||
-	    kind == CONF_LISTEN_NONE)
+	check_forward_loop(l, listen);
+	if (peers == NULL || kind == CONF_LISTEN_BAD)
 		return;
-	check_peers(l, peers, kind == CONF_LISTEN_UNIX,
+	check_peers(l, peers,
+	    kind == CONF_LISTEN_UNIX || kind == CONF_LISTEN_NONE,
 	    kind != CONF_LISTEN_UNIX);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "logline.h"
+#include "path.h"
 #include "policy.h"
 #include "scan.h"
 
@@ -18,7 +19,9 @@ typedef void conf_report_fn(void *ctx, const char *file, struct scan_place at,
 enum conf_handler {
 	CONF_HANDLER_UNSET, /* the command line must name one [SPEC 4.1] */
 	CONF_HANDLER_EXEC,
-	CONF_HANDLER_SCRIPTS
+	CONF_HANDLER_SCRIPTS,
+	CONF_HANDLER_FORWARD,
+	CONF_HANDLER_NONE /* the decision alone */
 };
 
 /* Times are seconds, sizes bytes; 0 is "no limit" where SPEC 6.4 says so. */
@@ -33,9 +36,11 @@ struct conf_endpoint {
 	const char *path; /* "" guards every path, else "/a/plain/path" */
 	struct policy policy;
 	enum conf_handler handler;
-	const char *exec;    /* the program */
-	const char *scripts; /* the directory, its links resolved */
-	bool replace;        /* exec_mode = replace */
+	const char *exec;      /* the program */
+	const char *scripts;   /* the directory, its links resolved */
+	const char *forward;   /* "unix:/path" or "ADDRESS:PORT" */
+	unsigned forward_keep; /* idle connections to it that are kept */
+	bool replace;          /* exec_mode = replace */
 	bool pass_redirects;
 	bool pass_authorization;
 	char *const *environment; /* names, NULL-terminated */
@@ -77,14 +82,23 @@ enum conf_use { CONF_FOR_CGI, CONF_FOR_SERVER };
 enum conf_result conf_load(const char *file, enum conf_use use,
     conf_report_fn *report, void *ctx, struct conf **out);
 
+/* What a request asks for. */
+struct conf_asked {
+	struct path script; /* SCRIPT_NAME and PATH_INFO */
+	struct path uri;    /* of REQUEST_URI; absent where there is none */
+	bool authorizer;    /* in the Authorizer role */
+};
+
 /*
- * The endpoint of a request's path, SCRIPT_NAME and PATH_INFO joined: the one
- * with the longest path that is it, or a whole segment above it.  NULL where
- * there is none, and for a path with "..", ".", an empty segment (but for one
- * trailing '/') or a NUL [SPEC 2.1].
+ * The endpoint of a request: the one with the longest path that is the
+ * request's, or a whole segment above it.  The request's path is that of its
+ * URI for an Authorizer and for endpoints of `handler = none`, where the
+ * server's own names do not say what the client asked for [SPEC 1.7, E13], and
+ * SCRIPT_NAME and PATH_INFO joined for all others.  NULL where there is none,
+ * and for a path that is not plain [SPEC 2.1].
  */
 const struct conf_endpoint *conf_endpoint(const struct conf *c,
-    struct span script_name, struct span path_info);
+    const struct conf_asked *asked);
 
 /* All of them, for checks at the start. */
 size_t conf_endpoints(const struct conf *c, const struct conf_endpoint **out);

@@ -20,7 +20,8 @@
 	.offset = (member), .min = (from), .max = (to)
 #define CHOICE(member, no, yes) .set = conf_set_choice, \
 	.offset = (member), .word = { no, yes }
-#define ACCOUNT(member) .set = conf_set_account, .offset = (member)
+#define ACCOUNT(what, member) .set = conf_set_account, \
+	.offset = (member), .word = { what, NULL }
 #define LIMIT(member) ENDPOINT(limits.member)
 
 const struct conf_key conf_keys[] = {
@@ -37,6 +38,10 @@ const struct conf_key conf_keys[] = {
 	[CONF_KEY_EXEC] = { "exec", CONF_IN_BOTH, "", .set = conf_set_exec },
 	[CONF_KEY_SCRIPTS] = { "scripts", CONF_IN_BOTH, "",
 	    .set = conf_set_scripts },
+	[CONF_KEY_FORWARD] = { "forward", CONF_IN_BOTH, "",
+	    .set = conf_set_forward },
+	[CONF_KEY_HANDLER] = { "handler", CONF_IN_BOTH, "",
+	    .set = conf_set_handler },
 	[CONF_KEY_LISTEN] = { "listen", CONF_IN_SERVER, "",
 	    .set = conf_set_listen },
 	[CONF_KEY_PEERS] = { "peers", CONF_IN_SERVER, "",
@@ -60,6 +65,8 @@ const struct conf_key conf_keys[] = {
 	{ "accept_risk", CONF_IN_BOTH, "", .set = conf_set_accept_risk },
 	{ "exec_mode", CONF_IN_BOTH, "filter", .set = conf_set_exec_mode,
 	    .word = { "filter", "replace" } },
+	{ "forward_keep", CONF_IN_BOTH, "0",
+	    COUNT(ENDPOINT(forward_keep), 0, 1024) },
 	{ "redirects", CONF_IN_BOTH, "refuse",
 	    CHOICE(ENDPOINT(pass_redirects), "refuse", "pass") },
 	{ "timeout", CONF_IN_BOTH, "60", SECONDS(LIMIT(timeout), 1, DAY) },
@@ -82,9 +89,9 @@ const struct conf_key conf_keys[] = {
 	    SECONDS(LIMIT(kill_grace), 0, HOUR) },
 	{ "socket_mode", CONF_IN_SERVER, "0660", .set = conf_set_socket_mode },
 	{ "socket_owner", CONF_IN_SERVER, "",
-	    ACCOUNT(SERVER(socket_owner)) },
+	    ACCOUNT("user", SERVER(socket_owner)) },
 	{ "socket_group", CONF_IN_SERVER, "",
-	    ACCOUNT(SERVER(socket_group)) },
+	    ACCOUNT("group", SERVER(socket_group)) },
 	{ "threads", CONF_IN_SERVER, "16", COUNT(SERVER(threads), 1, 1024) },
 	{ "queue", CONF_IN_SERVER, "64", COUNT(SERVER(queue), 0, 65536) },
 	{ "queue_timeout", CONF_IN_SERVER, "10",
@@ -95,8 +102,8 @@ const struct conf_key conf_keys[] = {
 	    SECONDS(SERVER(idle_timeout), 0, DAY) },
 	{ "stop_grace", CONF_IN_SERVER, "30",
 	    SECONDS(SERVER(stop_grace), 0, DAY) },
-	{ "user", CONF_IN_SERVER, "", ACCOUNT(SERVER(user)) },
-	{ "group", CONF_IN_SERVER, "", ACCOUNT(SERVER(group)) },
+	{ "user", CONF_IN_SERVER, "", ACCOUNT("user", SERVER(user)) },
+	{ "group", CONF_IN_SERVER, "", ACCOUNT("group", SERVER(group)) },
 	{ "log", CONF_IN_SERVER, "stderr", .set = conf_set_log },
 	{ "log_format", CONF_IN_SERVER, "text", .set = conf_set_log_format,
 	    .word = { "text", "json" } },

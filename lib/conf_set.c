@@ -11,6 +11,7 @@
 #include <syslog.h>
 
 #include "conf_risk.h"
+#include "io.h"
 #include "lists.h"
 
 /* Every setter has the same parameters; not all of them use each. */
@@ -251,6 +252,15 @@ text_of(struct conf_reader *r, struct span s)
 	return arena_string(r->arena, s);
 }
 
+static bool
+is_known(const char *what, const char *name)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return *what == 'g' ? io_group(name, &gid) : io_user(name, &uid, &gid);
+}
+
 CONF_SET(account)
 {
 	const char **to = (const char **)(void *)((char *)d + k->offset);
@@ -265,6 +275,12 @@ CONF_SET(account)
 		}
 	}
 	*to = e->value.n == 0 ? NULL : text_of(r, e->value);
+	/* in CGI nobody becomes anybody */
+	if (*to != NULL && r->use == CONF_FOR_SERVER &&
+	    !is_known(k->word[0], *to))
+		conf_faults_error(r->faults, NULL, e->value_at,
+		    "name one that there is", "%s = %s: there is no such %s",
+		    k->name, *to, k->word[0]);
 }
 
 /* What is wrong with an endpoint's path; NULL: nothing. */
@@ -598,6 +614,20 @@ CONF_SET(accept_risk)
 	d->risks = risks;
 }
 
+/*
+ * The handler's kind: this one, or none of this kind where the value is
+ * empty.  Whatever was chosen before, as by [policy], is replaced [SPEC 4.1].
+ */
+static void
+choose(struct conf_endpoint *p, enum conf_handler kind,
+    const struct conf_entry *e)
+{
+	if (e->value.n > 0)
+		p->handler = kind;
+	else if (p->handler == kind)
+		p->handler = CONF_HANDLER_UNSET;
+}
+
 CONF_SET(exec)
 {
 	struct conf_endpoint *p = &d->endpoint;
@@ -614,11 +644,8 @@ CONF_SET(exec)
 		return;
 	} else {
 		p->exec = text_of(r, e->value);
-		p->scripts = NULL;
 	}
-	p->handler = p->exec != NULL ? CONF_HANDLER_EXEC :
-	    p->scripts != NULL       ? CONF_HANDLER_SCRIPTS :
-				       CONF_HANDLER_UNSET;
+	choose(p, CONF_HANDLER_EXEC, e);
 }
 
 /* The directory with its links resolved; NULL with what is wrong with it. */
@@ -651,15 +678,37 @@ CONF_SET(scripts)
 		return;
 	} else {
 		p->scripts = resolve(r, e->value, &fault);
-		p->exec = NULL;
 	}
 	if (fault != NULL)
 		conf_faults_error(r->faults, NULL, e->value_at,
 		    "name a directory that is there", "scripts = %.*s: %s",
 		    CONF_WORD(e->value), fault);
-	p->handler = p->scripts != NULL ? CONF_HANDLER_SCRIPTS :
-	    p->exec != NULL             ? CONF_HANDLER_EXEC :
-					  CONF_HANDLER_UNSET;
+	choose(p, CONF_HANDLER_SCRIPTS, e);
+}
+
+CONF_SET(forward)
+{
+	struct conf_endpoint *p = &d->endpoint;
+	enum conf_listen kind = conf_keys_listen(e->value);
+
+	if (kind == CONF_LISTEN_BAD) {
+		refuse(r, k, e, e->value,
+		    "write unix:/path of at most 107 bytes, 127.0.0.1:9000 or "
+		    "[::1]:9000, in numbers");
+		return;
+	}
+	p->forward = kind == CONF_LISTEN_NONE ? NULL : text_of(r, e->value);
+	choose(p, CONF_HANDLER_FORWARD, e);
+}
+
+CONF_SET(handler)
+{
+	if (e->value.n > 0 && !span_eq(e->value, SPAN("none")))
+		refuse(r, k, e, e->value,
+		    "write none, or name the handler with exec, forward or "
+		    "scripts");
+	else
+		choose(&d->endpoint, CONF_HANDLER_NONE, e);
 }
 
 static bool

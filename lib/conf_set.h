@@ -15,7 +15,7 @@
 CONF_SET(number);  /* unsigned, between k->min and k->max */
 CONF_SET(size);    /* uint64_t, likewise; with K, M or G behind it */
 CONF_SET(choice);  /* bool: k->word[0] is false, k->word[1] true */
-CONF_SET(account); /* const char *: a user or a group */
+CONF_SET(account); /* const char *: k->word[0] is user or group */
 
 /* Of one key each. */
 CONF_SET(path);
@@ -31,6 +31,8 @@ CONF_SET(max_age);
 CONF_SET(accept_risk);
 CONF_SET(exec);
 CONF_SET(scripts);
+CONF_SET(forward);
+CONF_SET(handler);
 CONF_SET(exec_mode);
 CONF_SET(max_header);
 CONF_SET(environment);

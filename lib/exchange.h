@@ -64,7 +64,8 @@ struct exchange {
 	int stop;   /* readable: see stop_signal; -1: never */
 	short gone; /* poll(2)'s events on out that mean the client has left */
 	bool cgi;   /* a CGI request: the environment is the request's */
-	bool finished;        /* the answer is whole: finish() was called */
+	bool authorizer; /* it asks for the decision alone; there is no body */
+	bool finished;   /* the answer is whole: finish() was called */
 	int64_t send_timeout; /* milliseconds that finish() may wait, in CGI */
 };
 

@@ -1,15 +1,13 @@
 #include "io.h"
 
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <netdb.h>
-#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -295,6 +293,58 @@ io_listen_valid(const char *address)
 		return false;
 	freeaddrinfo(ai);
 	return true;
+}
+
+static bool
+unix_address(const char *path, struct io_address *out)
+{
+	if (strlen(path) >= sizeof(out->to.un.sun_path))
+		return false;
+	out->to.un.sun_family = AF_UNIX;
+	memcpy(out->to.un.sun_path, path, strlen(path) + 1);
+	out->length = sizeof(out->to.un);
+	return true;
+}
+
+bool
+io_address(const char *text, struct io_address *out)
+{
+	struct addrinfo *ai;
+	bool good;
+
+	*out = (struct io_address){ .length = 0 };
+	if (strncmp(text, "unix:/", 6) == 0)
+		return unix_address(text + 5, out);
+	ai = inet_parse(text);
+	if (ai == NULL)
+		return false;
+	good = ai->ai_addrlen <= sizeof(out->to);
+	if (good) {
+		memcpy(&out->to, ai->ai_addr, ai->ai_addrlen);
+		out->length = ai->ai_addrlen;
+	}
+	freeaddrinfo(ai);
+	return good;
+}
+
+int
+io_connect(const struct io_address *a)
+{
+	int on = 1, error;
+	int fd = socket(a->to.any.sa_family,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd == -1)
+		return -1;
+	/* a request goes out in a few pieces, and none is to wait for an ACK */
+	if (a->to.any.sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(fd, &a->to.any, a->length) == 0 || errno == EINPROGRESS)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
 }
 
 int

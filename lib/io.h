@@ -6,7 +6,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
+
+#include <netinet/in.h>
 
 /* Milliseconds of a clock that only goes forward. */
 int64_t io_now(void);
@@ -41,6 +45,26 @@ bool io_listen_valid(const char *address);
  * -1 and a text in fault.
  */
 int io_listen(const struct io_listen *o, char *fault, size_t size);
+
+/* An address to connect to. */
+struct io_address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un;
+		struct sockaddr_in6 in6; /* the longest of the others */
+	} to;
+	socklen_t length;
+};
+
+/* "unix:/path", "127.0.0.1:9000" or "[::1]:9000".  False: none of them. */
+bool io_address(const char *text, struct io_address *out);
+
+/*
+ * Begins to connect there: a socket that does not block and is close-on-exec.
+ * Whether it is connected shows when something is sent.  -1 with errno; EAGAIN
+ * where a Unix socket has no room for another connection at the moment.
+ */
+int io_connect(const struct io_address *a);
 
 /* A user's or group's number, from its name or number; false: no such one. */
 bool io_user(const char *name, uid_t *uid, gid_t *gid);

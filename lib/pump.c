@@ -10,15 +10,24 @@
 
 enum {
 	TICK = 1000,     /* how often, in ms, to look at what poll cannot see */
+	RETRY = 10,      /* how often, in ms, to try what poll cannot tell */
 	INPUT_TURNS = 16 /* pieces of input before output has its turn */
 };
 
-enum { CLIENT_IN, CLIENT_OUT, STOP, CHILD_IN, CHILD_OUT, CHILD_ERR, POLLED };
+enum {
+	CLIENT_IN,
+	CLIENT_OUT,
+	STOP,
+	HANDLER_IN,
+	HANDLER_OUT,
+	HANDLER_ERR,
+	POLLED
+};
 
 struct pump {
 	const struct pump_job *job;
 	struct exchange *x;
-	struct spawn_child *child;
+	struct handler *handler;
 	struct pollfd fd[POLLED];
 	struct errlog errors;
 	struct pump_result result;
@@ -65,8 +74,8 @@ pending(const struct pump *p)
 static void
 input_close(struct pump *p)
 {
-	spawn_close(&p->child->in);
 	p->body_open = false;
+	p->handler->way->give_end(p->handler);
 	if (p->input.n > 0)
 		p->x->way->taken(p->x, p->input.n);
 	p->input = (struct span){ NULL, 0 };
@@ -108,9 +117,9 @@ input_fetch(struct pump *p)
 static void
 input_give(struct pump *p)
 {
-	ssize_t n = write(p->child->in, p->input.p, p->input.n);
+	ssize_t n = p->handler->way->give(p->handler, p->input);
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n == -1) { /* EPIPE: it has read enough */
 		input_close(p);
@@ -197,44 +206,70 @@ is_complete(const struct pump *p)
 }
 
 static void
-output_read(struct pump *p)
+output_take(struct pump *p, struct span bytes)
 {
-	ssize_t n = read(p->child->out, p->job->room, PUMP_ROOM);
-
-	if (n == -1 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0) {
-		p->output_ended = true;
-		return;
-	}
 	p->taken = p->now;
 	if (!is_complete(p)) /* what is too much does not count */
 		p->heard = p->now;
 	if (p->exited != 0)
-		p->tail += (size_t)n;
-	output_rewrite(p, (struct span){ p->job->room, (size_t)n });
+		p->tail += bytes.n;
+	output_rewrite(p, bytes);
 	if (pending(p) && !p->done)
 		output_send(p);
+}
+
+/* What it has said, until there is something that the client must take. */
+static void
+output_read(struct pump *p)
+{
+	struct handler *h = p->handler;
+	struct span bytes;
+
+	do {
+		switch (h->way->take(h, p->job->room, PUMP_ROOM, &bytes)) {
+		case HANDLER_BYTES:
+			output_take(p, bytes);
+			break;
+		case HANDLER_ERRORS:
+			errlog_add(&p->errors, bytes);
+			break;
+		case HANDLER_WAIT:
+			return;
+		case HANDLER_END:
+			p->output_ended = true;
+			return;
+		}
+	} while (h->ready && !pending(p) && !p->done);
+}
+
+/* What the handler sends of its own, as long as it does. */
+static void
+handler_flush(struct pump *p)
+{
+	if (p->handler->way->flush(p->handler))
+		p->heard = p->now;
 }
 
 static void
 errors_read(struct pump *p)
 {
 	char bytes[4096];
-	ssize_t n = read(p->child->err, bytes, sizeof(bytes));
+	ssize_t n = read(p->handler->err, bytes, sizeof(bytes));
 
 	if (n > 0)
 		errlog_add(&p->errors, (struct span){ bytes, (size_t)n });
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-		spawn_close(&p->child->err);
+	else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+		close(p->handler->err);
+		p->handler->err = -1;
+	}
 }
 
 /* What is left of the errors, without waiting for whoever holds them open. */
 static void
 errors_drain(struct pump *p)
 {
-	for (int i = 0; i < ERRLOG_MAX / 4096 + 1 && p->child->err != -1 &&
-	     io_wait(p->child->err, POLLIN, 0) > 0;
+	for (int i = 0; i < ERRLOG_MAX / 4096 + 1 && p->handler->err != -1 &&
+	     io_wait(p->handler->err, POLLIN, 0) > 0;
 	     i++)
 		errors_read(p);
 	errlog_end(&p->errors);
@@ -251,6 +286,7 @@ static void
 arrange(struct pump *p)
 {
 	struct exchange *x = p->x;
+	const struct handler *h = p->handler;
 	/* past CONTENT_LENGTH, a CGI request's input is not ours to read */
 	bool listen = p->input.n == 0 && (p->body_open || !x->cgi);
 	short in = listen && x->in != -1 ? POLLIN : 0;
@@ -265,10 +301,10 @@ arrange(struct pump *p)
 	}
 	watch(p, STOP, p->stopped == 0 ? x->stop : -1, POLLIN);
 	/* while nothing is to be written, a handler's closed end is no news */
-	watch(p, CHILD_IN, p->input.n > 0 ? p->child->in : -1, POLLOUT);
-	watch(p, CHILD_OUT, pending(p) || p->output_ended ? -1 : p->child->out,
+	watch(p, HANDLER_IN, p->input.n > 0 || h->owes ? h->in : -1, POLLOUT);
+	watch(p, HANDLER_OUT, pending(p) || p->output_ended ? -1 : h->out,
 	    POLLIN);
-	watch(p, CHILD_ERR, p->child->err, POLLIN);
+	watch(p, HANDLER_ERR, h->err, POLLIN);
 }
 
 static void
@@ -282,25 +318,35 @@ serve_client(struct pump *p)
 		end(p, REASON_CLIENT_GONE, NULL);
 		return;
 	}
-	if (in & (POLLIN | POLLHUP) || p->fd[CHILD_IN].revents != 0 ||
+	if (in & (POLLIN | POLLHUP) || p->fd[HANDLER_IN].revents != 0 ||
 	    (p->input_ready && p->input.n == 0))
 		input_move(p);
 	if (out->revents & POLLOUT && pending(p) && !p->done)
 		output_send(p);
 }
 
-static void
-serve_child(struct pump *p)
+static bool
+output_ready(const struct pump *p)
 {
-	if (p->fd[CHILD_ERR].revents != 0)
+	return p->handler->ready && !pending(p) && !p->output_ended;
+}
+
+static void
+serve_handler(struct pump *p)
+{
+	struct handler *h = p->handler;
+
+	if (h->owes && (h->in == -1 || p->fd[HANDLER_IN].revents != 0))
+		handler_flush(p);
+	if (p->fd[HANDLER_ERR].revents != 0)
 		errors_read(p);
-	if (p->fd[CHILD_OUT].revents != 0 && !p->done)
+	if ((p->fd[HANDLER_OUT].revents != 0 || output_ready(p)) && !p->done)
 		output_read(p);
 	if (p->fd[STOP].revents != 0) {
 		int signal = p->x->way->stop_signal(p->x);
 
 		if (signal != 0) {
-			spawn_signal(p->child, signal);
+			h->way->stop(h, signal);
 			p->result.told = true;
 			p->stopped = p->now;
 		}
@@ -348,11 +394,11 @@ check_exit(struct pump *p)
 	if (p->now - p->looked < TICK)
 		return;
 	p->looked = p->now;
-	if (p->exited == 0 && spawn_ended(p->child))
+	if (p->exited == 0 && p->handler->way->ended(p->handler))
 		p->exited = p->now;
 	/* its own last bytes may still be in the pipe: no more than that */
 	if (p->exited != 0 && p->tail <= PUMP_ROOM &&
-	    (pending(p) || p->fd[CHILD_OUT].revents & POLLIN))
+	    (pending(p) || p->fd[HANDLER_OUT].revents & POLLIN))
 		p->exited = p->now;
 	if (p->exited != 0 && !p->output_ended &&
 	    past(p, p->exited, PUMP_EXIT_GRACE)) {
@@ -380,8 +426,10 @@ patience(const struct pump *p)
 	const struct conf_limits *l = p->job->limits;
 	int64_t left = p->stopped != 0 || p->exited != 0 ? TICK / 10 : TICK;
 
-	if (p->input_ready && p->input.n == 0)
+	if ((p->input_ready && p->input.n == 0) || output_ready(p))
 		return 0;
+	if (p->handler->owes && p->handler->in == -1)
+		left = RETRY;
 	left = sooner(left, p->now, p->fed, l->body_timeout);
 	left = sooner(left, p->now, p->heard, l->timeout);
 	left = sooner(left, p->now, p->started, l->time_limit);
@@ -401,23 +449,16 @@ turn(struct pump *p)
 	p->now = io_now();
 	serve_client(p);
 	if (!p->done)
-		serve_child(p);
+		serve_handler(p);
 	check_clocks(p);
 	check_exit(p);
 }
 
-/* An answer that never had its header block: why not? */
-static void
-judge_headless(struct pump *p)
+/* For the log: how the handler ended says more than what came of it. */
+static const char *
+told_by(const struct handler *h, const char *otherwise)
 {
-	const struct spawn_child *c = p->child;
-
-	if (*c->exec_errno != 0)
-		end(p, REASON_HANDLER_NOT_STARTED, NULL);
-	else if (c->pid == 0 && (c->killed || c->status != 0))
-		end(p, REASON_HANDLER_DIED, NULL);
-	else
-		end(p, REASON_HANDLER_BAD_ANSWER, "no whole header block");
+	return *h->note != '\0' ? h->note : otherwise;
 }
 
 /* The output has ended: was it all, and how did the handler end? */
@@ -425,24 +466,25 @@ static void
 judge(struct pump *p)
 {
 	const struct reply *r = p->job->reply;
-	const struct spawn_child *c = p->child;
+	struct handler *h = p->handler;
+	struct handler_fate fate = h->way->fate(h);
+	bool unsized = r->left == UINT64_MAX && !r->bodiless;
 
-	spawn_reap(p->child, -1, io_now() + PUMP_REAP_MS);
 	if (!p->headed)
-		judge_headless(p);
+		end(p, fate.headless, told_by(h, "no whole header block"));
 	else if (reply_end(r) != REASON_OK)
 		end(p,
-		    c->pid == 0 && c->killed ? REASON_HANDLER_DIED :
-					       REASON_HANDLER_BAD_ANSWER,
-		    "the body ended early");
-	else if (c->pid == 0 && c->killed && r->left == UINT64_MAX &&
-	    !r->bodiless)
-		end(p, REASON_HANDLER_DIED, "killed within its body");
+		    fate.cut != REASON_OK ? fate.cut :
+					    REASON_HANDLER_BAD_ANSWER,
+		    told_by(h, "the body ended early"));
+	else if (fate.cut != REASON_OK && unsized)
+		end(p, fate.cut, told_by(h, NULL));
 	else
 		end(p, REASON_OK,
-		    r->warning != NULL || !r->untyped ?
-			r->warning :
-			"no Content-Type, which mail clients need");
+		    told_by(h,
+			r->warning != NULL || !r->untyped ?
+			    r->warning :
+			    "no Content-Type, which mail clients need"));
 }
 
 struct pump_result
@@ -451,9 +493,9 @@ pump_run(const struct pump_job *job)
 	struct pump p = {
 		.job = job,
 		.x = job->x,
-		.child = job->child,
+		.handler = job->handler,
 		.body_left = job->body,
-		.body_open = job->body > 0 && job->child->in != -1,
+		.body_open = job->body > 0,
 	};
 
 	p.now = p.started = p.looked = io_now();
@@ -461,6 +503,8 @@ pump_run(const struct pump_job *job)
 	errlog_init(&p.errors, job->x, job->id);
 	if (p.body_open || !p.x->cgi)
 		input_move(&p);
+	if (p.handler->owes)
+		handler_flush(&p);
 	while (!p.done && !(p.output_ended && !pending(&p)))
 		turn(&p);
 	if (!p.done)

@@ -9,37 +9,37 @@
 #include "conf.h"
 #include "errlog.h"
 #include "exchange.h"
+#include "handler.h"
 #include "reply.h"
-#include "spawn.h"
 
 enum {
-	PUMP_ROOM = 65536,   /* as much as a pipe holds */
-	PUMP_EXIT_GRACE = 2, /* seconds of an open output after exit (E70) */
-	PUMP_REAP_MS = 100   /* for a handler that closed its output to end */
+	PUMP_ROOM = 65536,  /* as much as a pipe holds */
+	PUMP_EXIT_GRACE = 2 /* seconds of an open output after exit (E70) */
 };
 
 struct pump_job {
 	struct exchange *x;
-	struct reply *reply;       /* as after reply_init() */
-	struct spawn_child *child; /* running */
+	struct reply *reply;     /* as after reply_init() */
+	struct handler *handler; /* at work */
 	const struct conf_limits *limits;
-	uint64_t body; /* how many bytes of the body are the handler's */
-	uint64_t id;   /* of the request, for the lines of the error log */
-	char *room;    /* PUMP_ROOM bytes */
+	/* how many bytes of the exchange's body are the handler's */
+	uint64_t body;
+	uint64_t id; /* of the request, for the lines of the error log */
+	char *room;  /* PUMP_ROOM bytes */
 };
 
 struct pump_result {
 	enum reason why;
 	bool begun; /* bytes have gone out: no answer of ours can follow */
 	bool told;  /* the handler was told to stop: its grace has begun */
-	const char *detail; /* for the log, or NULL */
+	const char *detail; /* for the log, or NULL; or in the handler */
 };
 
 /*
  * Runs until the handler's answer is whole and sent, but for
  * exchange_way.finish(), or until something failed: see SPEC 4.7 for the
- * reasons.  The child may still run afterwards, in either case; a child that
- * has been reaped has its status in it.
+ * reasons.  The handler may still be at work afterwards, in either case; its
+ * status and note are set where its answer came to its end.
  */
 struct pump_result pump_run(const struct pump_job *job);
 

@@ -9,7 +9,7 @@ struct entry {
 };
 
 static const struct entry table[REASON_COUNT] = {
-	[REASON_OK] = { "ok", 0, "The request is allowed." },
+	[REASON_OK] = { "ok", 200, "The request is allowed." },
 	[REASON_PREFLIGHT] = { "preflight", 204, "The preflight is allowed." },
 	[REASON_VARIABLE_REPEATED] = { "variable-repeated", 403,
 	    "A header field or variable of the request came more than once." },
@@ -57,6 +57,8 @@ static const struct entry table[REASON_COUNT] = {
 	    "The program behind this path answered with a redirect." },
 	[REASON_HANDLER_TIMEOUT] = { "handler-timeout", 504,
 	    "The program behind this path did not answer in time." },
+	[REASON_BACKEND_REFUSED] = { "backend-refused", 502,
+	    "The server behind this path cannot be reached, or has gone." },
 	[REASON_BUSY] = { "busy", 503,
 	    "Too many requests are being served; try again soon." },
 	[REASON_OVERLOADED] = { "overloaded", 503,

@@ -33,6 +33,7 @@ enum reason {
 	REASON_HANDLER_DIED,
 	REASON_HANDLER_REDIRECT,
 	REASON_HANDLER_TIMEOUT,
+	REASON_BACKEND_REFUSED,
 	REASON_BUSY,
 	REASON_OVERLOADED,
 	/* the front itself is not in order */
@@ -51,8 +52,8 @@ const char *reason_word(enum reason r);
 const char *reason_text(enum reason r);
 
 /*
- * The status of our own answer; 0 where the answer is the handler's
- * (REASON_OK) or there is none (REASON_CLIENT_GONE).
+ * The status of our own answer, without a handler (REASON_OK: 200); 0 where
+ * there is none (REASON_CLIENT_GONE).
  */
 unsigned reason_status(enum reason r);
 

@@ -402,11 +402,12 @@ reply_own(struct buf *out, enum reason why, const struct field add[],
 {
 	unsigned status = reason_status(why);
 	const char *word = reason_word(why), *text = reason_text(why);
+	bool has_body = status >= 400;
 
 	if (status == 0)
 		return;
 	add_status(out, status, span_of(reason_phrase(status)));
-	if (status != 204) {
+	if (has_body) {
 		buf_add_str(out,
 		    "Content-Type: application/json\r\n"
 		    "Cache-Control: no-store\r\nContent-Length: ");
@@ -419,6 +420,6 @@ reply_own(struct buf *out, enum reason why, const struct field add[],
 		if (add[i].value.n > 0)
 			add_field(out, add[i].name, add[i].value);
 	buf_add_str(out, "\r\n");
-	if (status != 204 && !head_only)
+	if (has_body && !head_only)
 		add_error(out, word, text);
 }

@@ -70,7 +70,7 @@ void reply_free(struct reply *r);
 
 /*
  * An answer of our own, header block and body, added to out: status, the
- * decision's fields, and for anything but a preflight the JSON body of
+ * decision's fields, and for a refusal or a fault the JSON body of
  * SPEC 2.10, which head_only leaves out.  REASON_BUSY adds Retry-After.  A
  * reason that has no status adds nothing.
  */

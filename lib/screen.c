@@ -32,7 +32,7 @@ begin(struct screen *s)
 		wire_add_end(&s->answer, id, 0, WIRE_CANT_MPX_CONN);
 		return SCREEN_MORE;
 	}
-	if (role != WIRE_RESPONDER) { /* E91 */
+	if (role != WIRE_RESPONDER && role != WIRE_AUTHORIZER) { /* E91 */
 		wire_add_end(&s->answer, id, 0, WIRE_UNKNOWN_ROLE);
 		return keep ? SCREEN_MORE : SCREEN_CLOSE;
 	}
@@ -40,6 +40,7 @@ begin(struct screen *s)
 	s->headed = s->body_ended = false;
 	s->keep = keep;
 	s->id = id;
+	s->role = (enum wire_role)role;
 	s->dropped = 0;
 	buf_clear(&s->params);
 	return SCREEN_MORE;
@@ -184,7 +185,7 @@ screen_head(struct screen *s, struct buf *out)
 {
 	if (s->dropped > 0)
 		params_clean(s);
-	wire_add_begin(out, s->id, WIRE_RESPONDER, WIRE_KEEP_CONN);
+	wire_add_begin(out, s->id, s->role, WIRE_KEEP_CONN);
 	wire_add(out, WIRE_PARAMS, s->id, buf_span(&s->params));
 	wire_add_eof(out, WIRE_PARAMS, s->id);
 	out->failed |= s->params.failed;

@@ -38,7 +38,8 @@ struct screen {
 	bool body_ended;
 	bool keep; /* FCGI_KEEP_CONN */
 	unsigned id;
-	unsigned dropped; /* parameters with names that cannot pass (E8) */
+	enum wire_role role; /* WIRE_RESPONDER or WIRE_AUTHORIZER */
+	unsigned dropped;    /* parameters with names that cannot pass (E8) */
 	unsigned max_conns, max_reqs; /* for GET_VALUES */
 	struct buf control; /* content of a BEGIN or management record */
 	struct buf params;

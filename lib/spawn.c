@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -94,6 +95,94 @@ child_run(const struct spawn_command *c, const struct pipes *p, int *cell)
 	_exit(127);
 }
 
+/* --- as a handler --- */
+
+static struct spawn_child *
+child_of(struct handler *h)
+{
+	return (struct spawn_child *)h;
+}
+
+static ssize_t
+way_give(struct handler *h, struct span body)
+{
+	ssize_t n = write(h->in, body.p, body.n);
+
+	if (n == -1 && errno == EINTR)
+		errno = EAGAIN;
+	return n;
+}
+
+static void
+way_give_end(struct handler *h)
+{
+	spawn_close(&h->in);
+}
+
+/* It has nothing to send but the body. */
+static bool
+way_flush(struct handler *h)
+{
+	(void)h;
+	return false;
+}
+
+static enum handler_output
+way_take(struct handler *h, char *room, size_t size, struct span *bytes)
+{
+	ssize_t n = read(h->out, room, size);
+
+	if (n == -1 && (errno == EINTR || errno == EAGAIN))
+		return HANDLER_WAIT;
+	if (n <= 0)
+		return HANDLER_END;
+	*bytes = (struct span){ room, (size_t)n };
+	return HANDLER_BYTES;
+}
+
+static void
+way_stop(struct handler *h, int signal)
+{
+	spawn_signal(child_of(h), signal);
+}
+
+static bool
+way_ended(const struct handler *h)
+{
+	return spawn_ended((const struct spawn_child *)h);
+}
+
+static struct handler_fate
+way_fate(struct handler *h)
+{
+	struct spawn_child *c = child_of(h);
+	bool known = spawn_reap(c, -1, io_now() + SPAWN_REAP_MS);
+	bool killed = known && c->killed;
+
+	h->status = known ? c->status : 0;
+	if (killed)
+		snprintf(h->note, sizeof(h->note), "killed by signal %d",
+		    c->status);
+	else if (h->status != 0)
+		snprintf(h->note, sizeof(h->note), "exit status %d", c->status);
+	return (struct handler_fate){
+		.headless = *c->exec_errno != 0 ? REASON_HANDLER_NOT_STARTED :
+		    h->status != 0              ? REASON_HANDLER_DIED :
+						  REASON_HANDLER_BAD_ANSWER,
+		.cut = killed ? REASON_HANDLER_DIED : REASON_OK,
+	};
+}
+
+static const struct handler_way way = {
+	.give = way_give,
+	.give_end = way_give_end,
+	.flush = way_flush,
+	.take = way_take,
+	.stop = way_stop,
+	.ended = way_ended,
+	.fate = way_fate,
+};
+
 int
 spawn_start(const struct spawn_command *c, int *exec_errno,
     struct spawn_child *out)
@@ -116,9 +205,10 @@ spawn_start(const struct spawn_command *c, int *exec_errno,
 		return -1;
 	}
 	*out = (struct spawn_child){ .pid = pid,
-		.in = p.in[1],
-		.out = p.out[0],
-		.err = p.err[0],
+		.h = { .way = &way,
+		    .in = p.in[1],
+		    .out = p.out[0],
+		    .err = p.err[0] },
 		.exec_errno = exec_errno };
 	p.in[1] = p.out[0] = p.err[0] = -1;
 	pipes_close(&p);
@@ -214,9 +304,9 @@ spawn_reap(struct spawn_child *c, int wake, int64_t until)
 void
 spawn_end(struct spawn_child *c, unsigned grace)
 {
-	spawn_close(&c->in);
-	spawn_close(&c->out);
-	spawn_close(&c->err);
+	spawn_close(&c->h.in);
+	spawn_close(&c->h.out);
+	spawn_close(&c->h.err);
 	if (c->pid == 0)
 		return;
 	spawn_signal(c, SIGTERM);

@@ -10,18 +10,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "handler.h"
+
+enum { SPAWN_REAP_MS = 100 }; /* for a handler that closed its output to end */
+
 struct spawn_command {
 	const char *file; /* what is executed */
 	char *const *argv;
 	char *const *vars;
 	const char *dir; /* its working directory */
-	int in; /* its standard input; -1: a pipe, see spawn_child.in */
+	int in;          /* its standard input; -1: a pipe, see handler.in */
 };
 
-/* A child and our ends of its pipes; -1 where there is none, or no more. */
+/* A child, and our ends of its pipes as a handler. */
 struct spawn_child {
-	pid_t pid; /* also its process group; 0 once it has been reaped */
-	int in, out, err;
+	struct handler h; /* first: a handler of this kind is its child */
+	pid_t pid;       /* also its process group; 0 once it has been reaped */
 	int status;      /* of waitid(2), once reaped: its exit status */
 	bool killed;     /* `status` is a signal's number */
 	int *exec_errno; /* set by a child that could not execute the file */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "path.h"
+
 /* s and t as one C string; false where they do not fit. */
 static bool
 copy(char *out, size_t size, struct span s, struct span t)
@@ -71,36 +73,13 @@ target_words(int argc, char *const argv[], struct target *out)
 	return why;
 }
 
-/* "proxy:fcgi://host:port/path" and the like, as Apache says it (E12). */
-static struct span
-without_proxy(struct span name)
-{
-	struct span rest = name, piece;
-
-	if (!span_starts(name, SPAN("proxy:")))
-		return name;
-	while (span_cut(&rest, '/', &piece))
-		if (piece.n == 0) /* between the slashes of "://" */
-			break;
-	span_cut(&rest, '/', &piece);
-	return rest.p == NULL ? nothing :
-				(struct span){ rest.p - 1, rest.n + 1 };
-}
-
-/* An absolute path without ".", ".." or an empty segment (E24). */
+/* An absolute path that can be read in one way alone (E24). */
 static bool
 is_plain(struct span path)
 {
-	struct span piece;
+	const struct path p = { .head = path };
 
-	if (path.n == 0 || *path.p != '/')
-		return false;
-	path = span_skip(path, 1);
-	while (span_cut(&path, '/', &piece))
-		if (span_eq(piece, SPAN(".")) || span_eq(piece, SPAN("..")) ||
-		    (piece.n == 0 && path.n > 0))
-			return false;
-	return true;
+	return path.n > 0 && *path.p == '/' && path_is_plain(&p);
 }
 
 enum kind { KIND_FILE, KIND_DIR, KIND_OTHER, KIND_NONE, KIND_FORBIDDEN };
@@ -237,7 +216,7 @@ resolve(struct target *t, const char *path, const char *root)
 enum reason
 target_script(const struct cgienv *e, const char *root, struct target *out)
 {
-	struct span whole = without_proxy(e->script_filename), rest;
+	struct span whole = e->script_filename, rest;
 	char path[PATH_MAX];
 	enum kind k;
 	size_t used;

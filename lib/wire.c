@@ -86,16 +86,25 @@ wire_header(unsigned char out[WIRE_HEADER_SIZE], enum wire_type type,
 	out[7] = 0;
 }
 
+/*
+ * A record of standard error always has padding: HAProxy 2.6.12 crashes where
+ * the content of such a record is the last of what it has read.
+ */
 static void
 add_record(struct buf *b, enum wire_type type, unsigned id, const void *p,
     size_t n)
 {
+	static const unsigned char zeros[8];
+	size_t padding = type == WIRE_STDERR ? sizeof(zeros) - n % 8 : 0;
 	unsigned char header[WIRE_HEADER_SIZE];
 
 	wire_header(header, type, id, n);
+	header[6] = (unsigned char)padding;
 	buf_add(b, header, sizeof(header));
 	if (n > 0)
 		buf_add(b, p, n);
+	if (padding > 0)
+		buf_add(b, zeros, padding);
 }
 
 void

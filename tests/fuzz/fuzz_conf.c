@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "io.h"
 
 struct seen {
 	const char *file;
@@ -41,17 +42,73 @@ check_field(struct span s)
 		    (unsigned char)s.p[i] < 0x7f);
 }
 
+/* One that can be connected to. */
+static void
+check_address(const char *text)
+{
+	struct io_address a;
+
+	FUZZ_HOLDS(io_address(text, &a));
+	if (a.to.any.sa_family == AF_INET6)
+		FUZZ_HOLDS(a.to.in6.sin6_port != 0);
+	else if (a.to.any.sa_family != AF_UNIX)
+		FUZZ_HOLDS(((struct sockaddr_in *)&a.to.any)->sin_port != 0);
+}
+
+/* Found by its path, and by that path as a client may write it. */
+static void
+check_found(const struct conf *c, const struct conf_endpoint *e,
+    struct span tail)
+{
+	struct conf_asked asked = {
+		.script = { .head = span_of(e->path), .tail = tail },
+		.uri = { .encoded = true },
+		.authorizer = true,
+	};
+	size_t n = strlen(e->path);
+	char *uri = malloc(3 * n + 2), *to = uri;
+
+	FUZZ_HOLDS(uri != NULL);
+	FUZZ_HOLDS(conf_endpoint(c, &asked) == e);
+	for (size_t i = 0; i < n; i++)
+		to += sprintf(to, i == 0 ? "%c" : "%%%02x",
+		    (unsigned char)e->path[i]);
+	*to++ = '/';
+	asked.script.tail = SPAN("/..");
+	asked.uri.head = (struct span){ uri, (size_t)(to - uri) };
+	FUZZ_HOLDS(conf_endpoint(c, &asked) == e);
+	free(uri);
+}
+
+static void
+check_handler(const struct conf_endpoint *e)
+{
+	switch (e->handler) {
+	case CONF_HANDLER_EXEC:
+		FUZZ_HOLDS(e->exec != NULL && e->exec[0] == '/');
+		break;
+	case CONF_HANDLER_SCRIPTS:
+		FUZZ_HOLDS(e->scripts != NULL && e->scripts[0] == '/');
+		break;
+	case CONF_HANDLER_FORWARD:
+		FUZZ_HOLDS(e->forward != NULL);
+		check_address(e->forward);
+		break;
+	case CONF_HANDLER_NONE:
+	case CONF_HANDLER_UNSET:
+		break;
+	}
+	FUZZ_HOLDS(e->forward_keep <= 1024);
+}
+
 static void
 check_endpoint(const struct conf *c, const struct conf_endpoint *e)
 {
 	const struct policy *p = &e->policy;
 
-	FUZZ_HOLDS(conf_endpoint(c, span_of(e->path), SPAN("")) == e);
-	FUZZ_HOLDS(conf_endpoint(c, span_of(e->path), SPAN("/")) == e);
-	FUZZ_HOLDS(e->exec == NULL || e->scripts == NULL);
-	FUZZ_HOLDS((e->handler == CONF_HANDLER_EXEC) == (e->exec != NULL));
-	FUZZ_HOLDS(
-	    (e->handler == CONF_HANDLER_SCRIPTS) == (e->scripts != NULL));
+	check_found(c, e, SPAN(""));
+	check_found(c, e, SPAN("/"));
+	check_handler(e);
 	FUZZ_HOLDS(p->versions >= 1 && p->versions <= 3);
 	FUZZ_HOLDS(p->allow_methods.n > 0 && p->max_age.n > 0);
 	check_field(p->allow_methods);
@@ -73,11 +130,13 @@ check_loaded(const struct conf *c)
 	const struct conf_server *s = conf_server(c);
 	const struct conf_endpoint *e;
 	size_t n = conf_endpoints(c, &e);
+	struct conf_asked asked = { 0 };
 
 	FUZZ_HOLDS(n >= 1);
 	for (size_t i = 0; i < n; i++)
 		check_endpoint(c, &e[i]);
-	FUZZ_HOLDS(conf_endpoint(c, SPAN("/.."), SPAN("")) == NULL);
+	asked.script.head = SPAN("/..");
+	FUZZ_HOLDS(conf_endpoint(c, &asked) == NULL);
 	FUZZ_HOLDS(s->threads >= 1 && s->log != NULL);
 }
 

@@ -98,35 +98,42 @@ static uint64_t
 swallow(uint32_t *sum)
 {
 	unsigned char block[65536];
-	uint64_t n = 0;
-	uint32_t a = 1, b = 0;
+	uint64_t n = 0, a = 1, b = 0; /* wide: one division a block will do */
 	ssize_t r, i;
 
 	while ((r = read(STDIN_FILENO, block, sizeof(block))) > 0) {
 		for (i = 0; i < r; i++) {
-			a = (a + block[i]) % 65521;
-			b = (b + a) % 65521;
+			a += block[i];
+			b += a;
 		}
+		a %= 65521;
+		b %= 65521;
 		n += (uint64_t)r;
 	}
 	if (sum != NULL)
-		*sum = b << 16 | a;
+		*sum = (uint32_t)(b << 16 | a);
 	return (r == -1 ? UINT64_MAX : n);
 }
 
 static void
-answer(const char *status)
+tell(const char *status, uint64_t n, uint32_t sum)
 {
 	char text[256];
-	uint64_t n;
-	uint32_t sum;
 
-	n = swallow(&sum);
 	snprintf(text, sizeof(text),
 	    "%s%s%s%s{\"length\":%" PRIu64 ",\"sum\":\"%08" PRIx32 "\"}\n",
 	    status == NULL ? "" : "Status: ", status == NULL ? "" : status,
 	    status == NULL ? "" : "\r\n", head, n, sum);
 	puts_out(text);
+}
+
+static void
+answer(const char *status)
+{
+	uint32_t sum;
+	uint64_t n = swallow(&sum);
+
+	tell(status, n, sum);
 }
 
 static void
@@ -382,6 +389,54 @@ do_body(const char *arg)
 	put_bytes(STDOUT_FILENO, number(arg), 'b');
 }
 
+/* Until a test has looked at what is held meanwhile, and says so. */
+static void
+hold(void)
+{
+	note("held", "x");
+	for (int i = 0; i < 6000 && access("go", F_OK) == -1; i++)
+		nap(10);
+}
+
+/* A large body: all of it, after so many milliseconds. */
+static void
+do_sink(const char *arg)
+{
+	uint64_t n;
+	uint32_t sum;
+
+	nap((unsigned)number(arg));
+	n = swallow(&sum);
+	hold();
+	tell(NULL, n, sum);
+}
+
+/* So many bytes, quickly, of which no two neighbours could change places. */
+static void
+do_pour(const char *arg)
+{
+	static unsigned char block[65521];
+	unsigned long n = number(arg), at = 0;
+
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = (unsigned char)(i * 31 + i / 251);
+	puts_out("Content-Type: application/octet-stream\n\n");
+	for (; n - at > sizeof(block); at += sizeof(block))
+		put(STDOUT_FILENO, (char *)block, sizeof(block));
+	hold();
+	put(STDOUT_FILENO, (char *)block, n - at);
+}
+
+/* The same, with its length. */
+static void
+do_pour_sized(const char *arg)
+{
+	puts_out("Content-Length: ");
+	puts_out(arg);
+	puts_out("\n");
+	do_pour(arg);
+}
+
 /* E68 */
 static void
 do_stderr(const char *arg)
@@ -501,6 +556,9 @@ static const struct {
 	{ "slow", do_slow },
 	{ "flood", do_flood },
 	{ "body", do_body },
+	{ "sink", do_sink },
+	{ "pour", do_pour },
+	{ "pour-sized", do_pour_sized },
 	{ "stderr", do_stderr },
 	{ "dev", do_dev },
 	{ "fds", do_fds },

@@ -202,9 +202,10 @@ class NginxUnixClosing(NginxUnix):
     closing = True
 
 
-class NginxIpv4(Nginx):
+class OnTcp:
+    """The front on a TCP port, which pass_to names."""
+
     host = "127.0.0.1"
-    closing = True
 
     def before(self):
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -220,6 +221,10 @@ class NginxIpv4(Nginx):
             if not child.ended():
                 return
             assert "in use" in child.said(), child.said()
+
+
+class NginxIpv4(OnTcp, Nginx):
+    closing = True
 
 
 class NginxIpv4Kept(NginxIpv4):
@@ -401,3 +406,100 @@ class ApacheProxy(Apache):
 class ApacheProxyScripts(ApacheProxy):
     base = "/amp-scripts/h.cgi"
     policy = "scripts = {dir}/../www/amp-scripts"
+
+
+class Recased(Way):
+    """A server that writes the names of fields in letters of its own."""
+
+    def take(self, connection):
+        answer = Way.take(connection)
+        answer.headers = [(n.title().replace("Amp-", "AMP-", 1), v)
+                          for n, v in answer.headers]
+        return answer
+
+
+class Caddy(Recased):
+    """No certificates, no administration; what it keeps is in its folder."""
+
+    def server(self):
+        site = f"http://:{self.port} {{\n\tbind 127.0.0.1\n"
+        text = sample("Caddyfile", {
+            "amp.company.example {\n": site, WWW: self.www,
+            "unix/" + SOCKET: self.upstream()})
+        conf = kit.write(self.run / "Caddyfile", wrapped(
+            "{\n\tadmin off\n\tauto_https off\n}", self.adapt(text)))
+        homes = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+        return kit.Child(
+            ["caddy", "run", "--config", conf, "--adapter", "caddyfile"],
+            self.run / "error.log", cwd=self.run,
+            env={"PATH": os.defpath, **{n: str(self.run) for n in homes}})
+
+    def adapt(self, text):
+        return text
+
+    def upstream(self):
+        return f"unix/{self.front.socket}"
+
+    def before(self):
+        self.front.start(front=self.program)
+
+
+class CaddyIpv4(OnTcp, Caddy):
+    def upstream(self):
+        return self.pass_to
+
+
+class CaddyScripts(Caddy):
+    base = "/amp-scripts/h.cgi"
+    policy = "scripts = {dir}/../www/amp-scripts"
+
+
+class Haproxy(OnTcp, Recased):
+    """Straight to a front, without a web server."""
+
+    def server(self):
+        text = sample("haproxy.cfg", self.replace())
+        conf = kit.write(self.run / "haproxy.cfg", wrapped(
+            "global", "log stderr format raw local0", self.more(),
+            "defaults", "log global", "option httplog", text))
+        return kit.Child(["haproxy", "-db", "-f", conf],
+                         self.run / "error.log")
+
+    def more(self):
+        return ""
+
+    def replace(self):
+        return {":443 ssl crt /etc/haproxy/site.pem":
+                f"127.0.0.1:{self.port}", WWW: self.www,
+                "192.0.2.9": "127.0.0.1", "192.0.2.11:9000": self.pass_to,
+                # one is enough here
+                "\tserver front2 192.0.2.12:9000 proto fcgi\n": "",
+                "\tserver front3 192.0.2.13:9000 proto fcgi\n": ""}
+
+
+class HaproxyScripts(Haproxy):
+    base = "/amp-scripts/h.cgi"
+    policy = "scripts = {dir}/../www/amp-scripts"
+
+
+def hasty(way):
+    """With handlers that may be silent for two seconds alone."""
+    class Hasty(way):
+        def before(self):
+            assert "\ntimeout = 10\n" in TABLE_POLICY
+            self.front.configure(
+                self.policy, "socket_mode = 0666",
+                TABLE_POLICY.replace("\ntimeout = 10\n", "\ntimeout = 2\n"))
+            super().before()
+    Hasty.__name__ = way.__name__
+    return Hasty
+
+
+def leave(site):
+    """A client that goes while the handler is silent; until that ends."""
+    site.front.forget()
+    with socket.create_connection(("127.0.0.1", site.port)) as s:
+        s.sendall(f"GET {site.base}/silent HTTP/1.1\r\nHost: x\r\n"
+                  f"AMP-Email-Sender: {kit.SENDER}\r\n\r\n".encode())
+        kit.until(site.front.pids, "a handler")
+    kit.until(lambda: not kit.left(site.front), "the handler's end")

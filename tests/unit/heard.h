@@ -91,7 +91,9 @@ heard_head_valid(struct span head)
 
 	if (head.n > SCREEN_HEAD_MAX || head.n < 24 ||
 	    !talk_cut(&head, &type, &first, &content) || type != 1 ||
-	    content.n != 8 || memcmp(content.p, "\0\1\1\0\0\0\0", 8) != 0 ||
+	    content.n != 8 ||
+	    (memcmp(content.p, "\0\1\1\0\0\0\0", 8) != 0 &&
+		memcmp(content.p, "\0\2\1\0\0\0\0", 8) != 0) ||
 	    !talk_cut(&head, &type, &id, &content) || type != WIRE_PARAMS)
 		return false;
 	while (wire_pair(&content, &pair))

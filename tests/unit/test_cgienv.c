@@ -54,15 +54,16 @@ static const struct row rows[] = {
 	    { M, "QUERY_STRING=a=b&c", "HTTP_ORIGIN=o",
 		"HTTP_AMP_EMAIL_SENDER=s", "SCRIPT_NAME=/s", "PATH_INFO=/p",
 		"HTTP_ACCESS_CONTROL_REQUEST_METHOD=PUT", "SCRIPT_FILENAME=/f",
-		"PATH_TRANSLATED=/t", "REDIRECT_STATUS=200",
+		"PATH_TRANSLATED=/t", "REDIRECT_STATUS=200", "REQUEST_URI=/u?v",
 		"CONTENT_LENGTH=7" },
 	    "ok method=GET query=a=b&c origin=o sender=s want=PUT script=/s "
-	    "info=/p file=/f translated=/t redirect=200 body=7" },
+	    "info=/p file=/f translated=/t redirect=200 uri=/u?v body=7" },
 	{ "empty is absent (1.2)",
 	    { M, "QUERY_STRING=", "HTTP_ORIGIN=", "HTTP_AMP_EMAIL_SENDER=",
 		"SCRIPT_NAME=", "PATH_INFO=",
 		"HTTP_ACCESS_CONTROL_REQUEST_METHOD=", "SCRIPT_FILENAME=",
-		"PATH_TRANSLATED=", "REDIRECT_STATUS=", "CONTENT_LENGTH=" },
+		"PATH_TRANSLATED=", "REDIRECT_STATUS=", "REQUEST_URI=",
+		"CONTENT_LENGTH=" },
 	    "ok method=GET body=" },
 	{ "names are whole, and have a case",
 	    { M, "XHTTP_ORIGIN=o", "HTTP_ORIGINX=o", "http_origin=o",
@@ -128,6 +129,10 @@ static const struct row rows[] = {
 	{ "two of another, the other empty",
 	    { M, "SCRIPT_FILENAME=/f", "SCRIPT_FILENAME=" },
 	    "ok method=GET file=/f body=" },
+	{ "two URIs, one empty", { M, "REQUEST_URI=", "REQUEST_URI=/u" },
+	    "ok method=GET uri=/u body=" },
+	{ "two URIs, different", { M, "REQUEST_URI=/u", "REQUEST_URI=/v" },
+	    "bad-request method=GET uri=/u body=" },
 	{ "three, an empty one first, two that differ",
 	    { M, "HTTP_X=", "HTTP_X=a", "HTTP_X=b" },
 	    "bad-request method=GET body=" },
@@ -199,6 +204,35 @@ static const struct row rows[] = {
 	    "bad-request method=POST body=?" },
 	{ "a bad length with GET", { M, "CONTENT_LENGTH=x" },
 	    "bad-request method=GET body=" },
+	/* E12 */
+	{ "a file behind Apache's proxy",
+	    { M, "SCRIPT_FILENAME=proxy:fcgi://127.0.0.1:9000/root/a.cgi" },
+	    "ok method=GET file=/root/a.cgi body=" },
+	{ "… and a balancer",
+	    { M, "SCRIPT_FILENAME=proxy:balancer://name/root/a.cgi" },
+	    "ok method=GET file=/root/a.cgi body=" },
+	{ "… and a Unix socket",
+	    { M,
+		"SCRIPT_FILENAME=proxy:unix:/run/x.sock|fcgi://localhost/"
+		"root/a.cgi" },
+	    "ok method=GET file=/root/a.cgi body=" },
+	{ "… and nothing but the root",
+	    { M, "SCRIPT_FILENAME=proxy:fcgi://127.0.0.1:9000/" },
+	    "ok method=GET file=/ body=" },
+	{ "a proxy and no file",
+	    { M, "SCRIPT_FILENAME=proxy:fcgi://127.0.0.1:9000" },
+	    "ok method=GET body=" },
+	{ "a proxy and no address", { M, "SCRIPT_FILENAME=proxy:fcgi:" },
+	    "ok method=GET body=" },
+	{ "a proxy alone", { M, "SCRIPT_FILENAME=proxy:" },
+	    "ok method=GET body=" },
+	{ "a proxy with an empty address",
+	    { M, "SCRIPT_FILENAME=proxy:fcgi://", "PATH_INFO=/etc/passwd" },
+	    "ok method=GET info=/etc/passwd body=" },
+	{ "a proxy with one slash alone", { M, "SCRIPT_FILENAME=proxy:x:/a/b" },
+	    "ok method=GET body=" },
+	{ "a path that only looks so", { M, "SCRIPT_FILENAME=/proxy:x://a/b" },
+	    "ok method=GET file=/proxy:x://a/b body=" },
 	/* E20 */
 	{ "started by a front", { M, "AMP_CORS_FRONT=1" },
 	    "ok method=GET loop body=" },
@@ -229,6 +263,7 @@ describe(enum reason why, const struct cgienv *e, struct buf *out)
 	describe_span(out, "file", e->script_filename);
 	describe_span(out, "translated", e->path_translated);
 	describe_span(out, "redirect", e->redirect_status);
+	describe_span(out, "uri", e->request_uri);
 	buf_add_str(out, e->loop ? " loop body=" : " body=");
 	if (cgienv_body(e) == CGIENV_LENGTH)
 		buf_add_number(out, e->length);
@@ -463,6 +498,14 @@ static const struct child_row child_rows[] = {
 	    "A=1\nPATH=/own\n" },
 	{ "two empty PATHs are none", { "PATH=", "A=1" },
 	    { .own = own_without }, "A=1\n" DEFAULT_PATH },
+	{ "a server elsewhere gets no PATH of ours", { "A=1" },
+	    { .remote = true }, "A=1\n" },
+	{ "… but the request's, and what is verified", { "A=1", "PATH=/p" },
+	    { .remote = true,
+		.decision = &version_2,
+		.pass_authorization = true },
+	    "A=1\nAMP_CORS_SENDER=a@b.example\nAMP_CORS_VERSION=2\n"
+	    "PATH=/p\n" },
 	{ "an empty and another PATH", { "PATH=", "PATH=/p" }, { .own = own },
 	    "PATH=/p\n" },
 };

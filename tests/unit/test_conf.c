@@ -137,6 +137,24 @@ dump_policy(struct buf *out, const struct policy *p)
 	    p->report);
 }
 
+/* The one that was chosen, and whatever it names. */
+static const char *
+handler_name(const struct conf_endpoint *e)
+{
+	static char out[1024];
+	static const char *const kinds[] = { "", "exec", "scripts", "forward",
+		"none" };
+	const char *const names[] = { NULL, e->exec, e->scripts, e->forward,
+		NULL };
+
+	if (e->handler == CONF_HANDLER_UNSET)
+		return "(none)";
+	snprintf(out, sizeof(out), "%s%s%s", kinds[e->handler],
+	    names[e->handler] == NULL ? "" : " ",
+	    names[e->handler] == NULL ? "" : names[e->handler]);
+	return out;
+}
+
 static void
 dump_endpoint(struct buf *out, const struct conf_endpoint *e)
 {
@@ -144,8 +162,8 @@ dump_endpoint(struct buf *out, const struct conf_endpoint *e)
 
 	add(out, "endpoint %s path '%s'\n", e->name, e->path);
 	dump_policy(out, &e->policy);
-	add(out, "handler %d exec %s scripts %s\n", (int)e->handler,
-	    or_none(e->exec), or_none(e->scripts));
+	add(out, "handler %s", handler_name(e));
+	add(out, " forward_keep %u\n", e->forward_keep);
 	add(out, "replace %d pass_redirects %d pass_authorization %d\n",
 	    e->replace, e->pass_redirects, e->pass_authorization);
 	add(out, "environment:");
@@ -367,6 +385,19 @@ test_lines(void)
 	buf_free(&all);
 }
 
+/* What SCRIPT_NAME and PATH_INFO ask for. */
+static const struct conf_endpoint *
+endpoint_of(const struct conf *c, const char *script_name,
+    const char *path_info)
+{
+	const struct conf_asked asked = {
+		.script = { .head = span_of(script_name),
+		    .tail = span_of(path_info) },
+	};
+
+	return conf_endpoint(c, &asked);
+}
+
 static const struct {
 	const char *script_name, *path_info, *want;
 } paths[] = {
@@ -404,6 +435,7 @@ test_paths(void)
 {
 	struct buf none;
 	struct conf *c = NULL, *few = NULL;
+	const struct conf_asked nul = { .script.head = { "/a\0b", 4 } };
 	const struct conf_endpoint *e;
 
 	buf_init(&none, 4096);
@@ -416,17 +448,15 @@ test_paths(void)
 		"loads endpoints"))
 		return;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
-		e = conf_endpoint(c, span_of(paths[i].script_name),
-		    span_of(paths[i].path_info));
+		e = endpoint_of(c, paths[i].script_name, paths[i].path_info);
 		ok(paths[i].want == NULL ?
 			e == NULL :
 			e != NULL && strcmp(e->name, paths[i].want) == 0,
 		    "%s + %s is %s", paths[i].script_name, paths[i].path_info,
 		    or_none(e == NULL ? NULL : e->name));
 	}
-	ok(conf_endpoint(c, (struct span){ "/a\0b", 4 }, span_of(NULL)) == NULL,
-	    "a NUL in a path");
-	e = conf_endpoint(c, span_of(NULL), span_of("/amp"));
+	ok(conf_endpoint(c, &nul) == NULL, "a NUL in a path");
+	e = endpoint_of(c, NULL, "/amp");
 	ok(e != NULL && strcmp(e->name, "amp") == 0, "no SCRIPT_NAME");
 	conf_free(c);
 	write_file(path_of("policy.ini"),
@@ -434,9 +464,99 @@ test_paths(void)
 		 "[endpoint amp]\npath = /amp\n"));
 	ok(conf_load(path_of("policy.ini"), CONF_FOR_CGI, on_report, &none,
 	       &few) == CONF_OK &&
-		conf_endpoint(few, SPAN("/x"), SPAN("")) == NULL,
+		endpoint_of(few, "/x", "") == NULL,
 	    "no endpoint, where none guards every path");
 	conf_free(few);
+	buf_free(&none);
+}
+
+/*
+ * Where a URI counts, and where SCRIPT_NAME does [SPEC 1.7]: for an Authorizer
+ * everywhere, else for endpoints of `handler = none` alone.
+ */
+static const struct {
+	const char *script_name, *uri;
+	bool authorizer;
+	const char *want;
+} asked[] = {
+	/* a subrequest of nginx's: its own path says nothing */
+	{ "/auth", "/none/x", false, "none" },
+	{ "/auth", "/none/deep/x?/prog", false, "deep" },
+	{ "/auth", "/prog/x", false, "rest" },
+	{ "/prog", "/none/deep/x", false, "deep" },
+	{ "/prog", "/elsewhere", false, "prog" },
+	{ "/none", "/prog", false, "rest" },
+	{ "/none", NULL, false, "none" },
+	{ "/none/deep", NULL, false, "deep" },
+	{ "/none", "", false, "none" },
+	{ "/auth", "/%6eone", false, "none" },
+	{ "/auth", "/none%2fx", false, "none" },
+	{ "/auth", "/none%2Fdeep", false, "deep" },
+	{ "/auth", "/nonesuch", false, "rest" },
+	{ "/auth", "/%256eone", false, "rest" },
+	/* two that are as long: the one that comes first */
+	{ "/prog", "/none", false, "prog" },
+	/* not plain: no endpoint where that path would count */
+	{ "/prog", "/none/../x", false, "prog" },
+	{ "/none", "/none/../x", false, NULL },
+	{ "/none", "/none/%2e%2e", false, NULL },
+	{ "/none", "/none/%00", false, NULL },
+	{ "/none", "/none/%zz", false, NULL },
+	{ "/none", "/none#x", false, NULL },
+	{ "/none", "none", false, NULL },
+	{ "/none", "http://a.example/none", false, NULL },
+	{ "/auth/..", "/none", false, "none" },
+	{ "/prog/..", "/prog", false, "rest" },
+	{ "/prog/..", NULL, false, NULL },
+	/* an Authorizer: the URI, whatever the handler */
+	{ "/none", "/prog/x", true, "prog" },
+	{ "/prog", "/x", true, "rest" },
+	{ "/prog/..", "/prog", true, "prog" },
+	{ "/prog", "/prog/..", true, NULL },
+	{ "/prog", "*", true, NULL },
+	{ "/prog", "?/x", true, NULL },
+	{ "/prog", NULL, true, "prog" },
+	{ NULL, "/none/deep", true, "deep" },
+	{ NULL, NULL, true, "rest" },
+};
+
+static const char asked_text[] =
+    "[policy]\nsenders = a@b.example\nexec = /bin/true\n"
+    "[endpoint prog]\npath = /prog\n"
+    "[endpoint none]\npath = /none\nhandler = none\n"
+    "[endpoint deep]\npath = /none/deep\nhandler = none\n"
+    "[endpoint rest]\nhandler = none\n";
+
+static void
+test_asked(void)
+{
+	struct buf none;
+	struct conf *c = NULL;
+
+	buf_init(&none, 4096);
+	write_file(path_of("policy.ini"), SPAN(asked_text));
+	ok(conf_load(path_of("policy.ini"), CONF_FOR_CGI, on_report, &none,
+	       &c) == CONF_OK,
+	    "loads endpoints with and without a handler");
+	for (size_t i = 0; c != NULL && i < sizeof(asked) / sizeof(*asked);
+	     i++) {
+		struct span query;
+		struct conf_asked a = {
+			.script.head = span_of(asked[i].script_name),
+			.uri = path_of_uri(span_of(asked[i].uri), &query),
+			.authorizer = asked[i].authorizer,
+		};
+		const struct conf_endpoint *e = conf_endpoint(c, &a);
+
+		ok(asked[i].want == NULL ?
+			e == NULL :
+			e != NULL && strcmp(e->name, asked[i].want) == 0,
+		    "%s, URI %s%s is %s", or_none(asked[i].script_name),
+		    or_none(asked[i].uri),
+		    asked[i].authorizer ? ", Authorizer" : "",
+		    or_none(e == NULL ? NULL : e->name));
+	}
+	conf_free(c);
 	buf_free(&none);
 }
 
@@ -518,7 +638,7 @@ test_senders(void)
 	for (size_t i = 0;
 	     c != NULL && i < sizeof(decisions) / sizeof(*decisions); i++) {
 		const struct conf_endpoint *e =
-		    conf_endpoint(c, span_of(decisions[i].path), span_of(NULL));
+		    endpoint_of(c, decisions[i].path, NULL);
 		char name[128];
 
 		snprintf(name, sizeof(name), "%s %s", decisions[i].path,
@@ -648,7 +768,7 @@ exchange(const char *first, const char *second, const char *place)
 static bool
 is_whole(const struct conf *c)
 {
-	const struct conf_endpoint *e = conf_endpoint(c, SPAN("/"), SPAN(""));
+	const struct conf_endpoint *e = endpoint_of(c, "/", "");
 
 	return e != NULL &&
 	    strcmp(decide(e, "a@b.example"),
@@ -873,8 +993,9 @@ static const struct {
 	{ "tiemout", "timeout" },
 	{ "log_fromat", "log_format" },
 	{ "max_bodies", "max_body" },
-	{ "forward", NULL },
-	{ "handler", NULL },
+	{ "forwards", "forward" },
+	{ "forward_keeps", "forward_keep" },
+	{ "handlers", "handler" },
 	{ "senders_cdb", NULL },
 	{ "reload_interval", NULL },
 	{ "metrics", NULL },
@@ -951,6 +1072,7 @@ main(int argc, char *argv[])
 	test_data("bad");
 	test_lines();
 	test_paths();
+	test_asked();
 	test_senders();
 	test_files();
 	test_flood();

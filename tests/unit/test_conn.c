@@ -218,6 +218,7 @@ test_refused(void)
 		const char *said, *heard;
 	} cases[] = {
 		{ "begin:1:3 params:1", "end:1:0:3" },
+		{ "begin:1:9 params:1", "end:1:0:3" },
 		{ "begin:1:1 abort:1", "end:1:0:0" },
 		{ "begin:1:1 params:1:A=b begin:1:1", "" },
 		{ "begin:1:1 stdin:1:x", "" },
@@ -633,6 +634,53 @@ test_drain_ends(void)
 	part(&s);
 }
 
+/* --- the Authorizer role (SPEC 5.2) --- */
+
+/* Its role goes with each request, and with no other. */
+static void
+test_roles(void)
+{
+	struct server s;
+
+	start(&s, "begin:1:2:k params:1:A=b params:1");
+	ok(s.c.x.authorizer, "an Authorizer, whose body is not waited for");
+	finish(&s, 0, "yes");
+	hears(&s, "stdout:1:yes stdout:1 end:1:0:0", "… its answer");
+	ok(conn_drain(&s.c) == CONN_READY && s.c.drained == 0,
+	    "… behind which none is waited for");
+	conn_next(&s.c);
+	say(&s, "stdin:1 begin:1:1:k params:1:C=d params:1 stdin:1:x stdin:1");
+	ok(conn_head(&s.c) == CONN_READY && !s.c.x.authorizer &&
+		body_is(&s, "x"),
+	    "a Responder is next, and is in step");
+	finish(&s, 0, "");
+	conn_next(&s.c);
+	say(&s, "begin:7:2:k params:7 stdin:7");
+	ok(conn_head(&s.c) == CONN_READY && s.c.x.authorizer,
+	    "… and an Authorizer again");
+	part(&s);
+}
+
+/* Without FCGI_KEEP_CONN the end of its body is read, if it comes. */
+static void
+test_authorizer_ends(void)
+{
+	struct server s;
+
+	start(&s, "begin:1:2 params:1:A=b params:1");
+	finish(&s, 0, "no");
+	ok(conn_drain(&s.c) == CONN_WAITS, "one that is not to be kept");
+	say(&s, "stdin:1");
+	ok(conn_drain(&s.c) == CONN_READY && s.c.drained == 0,
+	    "… has ended its body");
+	part(&s);
+	start(&s, "begin:1:2 params:1:A=b params:1");
+	finish(&s, 0, "no");
+	hang_up(&s);
+	ok(conn_drain(&s.c) == CONN_OVER, "… or has gone");
+	part(&s);
+}
+
 int
 main(void)
 {
@@ -659,5 +707,7 @@ main(void)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		test_drain(sizes[i]);
 	test_drain_ends();
+	test_roles();
+	test_authorizer_ends();
 	return tap_done();
 }

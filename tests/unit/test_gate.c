@@ -15,6 +15,7 @@
 #include "folder.h"
 #include "io.h"
 #include "log.h"
+#include "talk.h"
 #include "tap.h"
 
 #define V2 "HTTP_AMP_EMAIL_SENDER=sender@company.example"
@@ -26,6 +27,24 @@
 #define CLAIMS " method=GET sender=\"sender@company.example\" origin=-"
 #define POSTED " method=POST sender=\"sender@company.example\" origin=-"
 
+#define V1 "HTTP_ORIGIN=https://mail.google.com"
+#define QUERY "__amp_source_origin=sender%40company.example"
+#define ALLOW_1                                                          \
+	VARY "Access-Control-Allow-Origin: https://mail.google.com\r\n"  \
+	     "AMP-Access-Control-Allow-Source-Origin: "                  \
+	     "sender@company.example\r\nAccess-Control-Expose-Headers: " \
+	     "AMP-Access-Control-Allow-Source-Origin\r\n"
+#define LOGGED_1 " version=1 endpoint="
+#define CLAIMS_1                                        \
+	" method=GET sender=\"sender@company.example\"" \
+	" origin=\"https://mail.google.com\""
+#define PREFLIGHT                                                  \
+	"Status: 204 No Content\r\n" VARY                          \
+	"Access-Control-Allow-Origin: https://mail.google.com\r\n" \
+	"Access-Control-Allow-Methods: GET, POST\r\n"              \
+	"Access-Control-Allow-Headers: AMP-Email-Sender, "         \
+	"Content-Type\r\nAccess-Control-Max-Age: 600\r\n\r\n"
+
 enum { VARS = 8, SLOTS = 4 };
 
 struct gate_case {
@@ -34,6 +53,7 @@ struct gate_case {
 	const char *path;       /* SCRIPT_NAME */
 	struct span body;       /* absent: it never comes */
 	bool gone;              /* the client is */
+	bool authorizer;        /* in the Authorizer role */
 	bool enters;            /* a handler is wanted */
 	enum reason own;        /* an answer of ours, with `fields`; or: */
 	const char *fields;     /* of it */
@@ -99,14 +119,192 @@ static const struct gate_case cases[] = {
 	    .vars = { "REQUEST_METHOD=OPTIONS",
 		"HTTP_ORIGIN=https://mail.google.com",
 		"HTTP_ACCESS_CONTROL_REQUEST_METHOD=POST" },
-	    .sent = "Status: 204 No Content\r\n" VARY
-		    "Access-Control-Allow-Origin: https://mail.google.com\r\n"
-		    "Access-Control-Allow-Methods: GET, POST\r\n"
-		    "Access-Control-Allow-Headers: AMP-Email-Sender, "
-		    "Content-Type\r\nAccess-Control-Max-Age: 600\r\n\r\n",
+	    .sent = PREFLIGHT,
 	    .log =
 		"preflight 204 preflight version=- endpoint=ok "
 		"method=OPTIONS sender=- origin=\"https://mail.google.com\"" },
+
+	/* handler = none: the decision alone (SPEC 4.1) */
+	{ .name = "allowed, and nothing runs",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .sent = "Status: 200 OK\r\n" ALLOW "\r\n",
+	    .log = "allow 200 ok" LOGGED "decide" CLAIMS },
+	{ .name = "… HEAD",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=HEAD", V2 },
+	    .sent = "Status: 200 OK\r\n" ALLOW "\r\n",
+	    .log = "allow 200 ok" LOGGED "decide method=HEAD "
+		   "sender=\"sender@company.example\" origin=-" },
+	{ .name = "… a body that is not waited for",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=POST", V2, "CONTENT_LENGTH=5" },
+	    .sent = "Status: 200 OK\r\n" ALLOW "\r\n",
+	    .log = "allow 200 ok" LOGGED "decide" POSTED },
+	{ .name = "… behind another front (E20 is about what runs)",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=GET", V2, "AMP_CORS_FRONT=1" },
+	    .sent = "Status: 200 OK\r\n" ALLOW "\r\n",
+	    .log = "allow 200 ok" LOGGED "decide" CLAIMS },
+	{ .name = "refused",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=GET" },
+	    .own = REASON_NO_AMP_HEADERS,
+	    .fields = VARY,
+	    .log = "deny 403 no-amp-headers version=- endpoint=decide "
+		   "method=GET sender=- origin=-" },
+	{ .name = "a preflight",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=OPTIONS",
+		"HTTP_ORIGIN=https://mail.google.com",
+		"HTTP_ACCESS_CONTROL_REQUEST_METHOD=POST" },
+	    .sent = PREFLIGHT,
+	    .log = "preflight 204 preflight version=- endpoint=decide "
+		   "method=OPTIONS sender=- "
+		   "origin=\"https://mail.google.com\"" },
+	{ .name = "reported",
+	    .path = "/watch",
+	    .vars = { "REQUEST_METHOD=GET" },
+	    .sent = "Status: 200 OK\r\n" VARY "\r\n",
+	    .log = "report 200 no-amp-headers version=- endpoint=watch "
+		   "method=GET sender=- origin=-" },
+	/* SPEC 1.7 */
+	{ .name = "asked by a URI, which has the query too",
+	    .path = "/auth",
+	    .vars = { "REQUEST_METHOD=GET", V1,
+		"REQUEST_URI=/decide/x?" QUERY },
+	    .sent = "Status: 200 OK\r\n" ALLOW_1 "\r\n",
+	    .log = "allow 200 ok" LOGGED_1 "decide" CLAIMS_1 },
+	{ .name = "… and the same one of its own",
+	    .path = "/auth",
+	    .vars = { "REQUEST_METHOD=GET", V1, "QUERY_STRING=" QUERY,
+		"REQUEST_URI=/decide/x?" QUERY },
+	    .sent = "Status: 200 OK\r\n" ALLOW_1 "\r\n",
+	    .log = "allow 200 ok" LOGGED_1 "decide" CLAIMS_1 },
+	{ .name = "… and nothing but its own",
+	    .path = "/auth",
+	    .vars = { "REQUEST_METHOD=GET", V1, "QUERY_STRING=" QUERY,
+		"REQUEST_URI=/decide/x?" },
+	    .sent = "Status: 200 OK\r\n" ALLOW_1 "\r\n",
+	    .log = "allow 200 ok" LOGGED_1 "decide" CLAIMS_1 },
+	{ .name = "… and another one (E6)",
+	    .path = "/auth",
+	    .vars = { "REQUEST_METHOD=GET", V1, "QUERY_STRING=a=b",
+		"REQUEST_URI=/decide/x?" QUERY },
+	    .own = REASON_BAD_REQUEST,
+	    .fields = VARY,
+	    .log = "deny 400 bad-request version=- endpoint=decide "
+		   "method=GET sender=- origin=\"https://mail.google.com\"" },
+	{ .name = "… and bytes that are none, which come first (2.1)",
+	    .path = "/auth",
+	    .vars = { "REQUEST_METHOD=GET", "HTTP_ORIGIN=a\nb",
+		"QUERY_STRING=a=b", "REQUEST_URI=/decide/x?" QUERY },
+	    .own = REASON_BAD_BYTE,
+	    .fields = VARY,
+	    .log = "deny 403 bad-byte version=- endpoint=decide method=GET "
+		   "sender=- origin=\"a\\x0ab\"" },
+	{ .name = "… which is no path of ours",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=GET", V2, "REQUEST_URI=/%2e%2e/decide" },
+	    .own = REASON_NO_ENDPOINT,
+	    .fields = "",
+	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS },
+	{ .name = "queries that differ, for one that has a handler",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET", V2, "QUERY_STRING=a=b",
+		"REQUEST_URI=/ok?c=d" },
+	    .enters = true,
+	    .sent = TEXT "2 sender@company.example -",
+	    .log = "allow 200 ok" LOGGED "ok" CLAIMS },
+	{ .name = "a URI counts for nobody who has a handler",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET", V1, "REQUEST_URI=/ok?" QUERY },
+	    .own = REASON_SOURCE_ORIGIN_MISSING,
+	    .fields = VARY,
+	    .log = "deny 403 source-origin-missing version=1 endpoint=ok "
+		   "method=GET sender=- origin=\"https://mail.google.com\"" },
+
+	/* the Authorizer role (SPEC 5.2, E99, E100) */
+	{ .name = "an Authorizer: version 2",
+	    .path = "/ok",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .sent =
+		"Status: 200 OK\r\n" ALLOW "Variable-AMP_CORS_VERSION: 2\r\n"
+		"Variable-AMP_CORS_SENDER: sender@company.example\r\n"
+		"\r\n",
+	    .log = "allow 200 ok" LOGGED "ok" CLAIMS },
+	{ .name = "… version 1, asked by nothing but a URI (E13)",
+	    .path = "",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=GET", V1, "REQUEST_URI=/o%6b?" QUERY },
+	    .sent =
+		"Status: 200 OK\r\n" ALLOW_1 "Variable-AMP_CORS_VERSION: 1\r\n"
+		"Variable-AMP_CORS_SENDER: sender@company.example\r\n"
+		"Variable-AMP_CORS_ORIGIN: https://mail.google.com\r\n"
+		"\r\n",
+	    .log = "allow 200 ok" LOGGED_1 "ok" CLAIMS_1 },
+	{ .name = "… and a query of its own, which counts",
+	    .path = "/ok",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=GET", V1, "QUERY_STRING=a=b",
+		"REQUEST_URI=/ok?" QUERY },
+	    .own = REASON_SOURCE_ORIGIN_MISSING,
+	    .fields = VARY,
+	    .log = "deny 403 source-origin-missing version=1 endpoint=ok "
+		   "method=GET sender=- origin=\"https://mail.google.com\"" },
+	{ .name = "… a body that never comes",
+	    .path = "/ok",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=POST", V2 },
+	    .sent =
+		"Status: 200 OK\r\n" ALLOW "Variable-AMP_CORS_VERSION: 2\r\n"
+		"Variable-AMP_CORS_SENDER: sender@company.example\r\n"
+		"\r\n",
+	    .log = "allow 200 ok" LOGGED "ok" POSTED },
+	{ .name = "… refused (E99)",
+	    .path = "/ok",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=GET" },
+	    .own = REASON_NO_AMP_HEADERS,
+	    .fields = VARY,
+	    .log = "deny 403 no-amp-headers version=- endpoint=ok method=GET "
+		   "sender=- origin=-" },
+	{ .name = "… a preflight (E100)",
+	    .path = "/ok",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=OPTIONS",
+		"HTTP_ORIGIN=https://mail.google.com",
+		"HTTP_ACCESS_CONTROL_REQUEST_METHOD=POST" },
+	    .sent = PREFLIGHT,
+	    .log = "preflight 204 preflight version=- endpoint=ok "
+		   "method=OPTIONS sender=- "
+		   "origin=\"https://mail.google.com\"" },
+	{ .name = "… reported: nothing is verified",
+	    .path = "/report",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=GET",
+		"HTTP_AMP_EMAIL_SENDER=a@b.example" },
+	    .sent = "Status: 200 OK\r\n" VARY "\r\n",
+	    .log = "report 200 sender-not-allowed version=2 endpoint=report "
+		   "method=GET sender=\"a@b.example\" origin=-" },
+	{ .name = "… its URI counts, not its script",
+	    .path = "/ok",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=GET", V2, "REQUEST_URI=/elsewhere" },
+	    .own = REASON_NO_ENDPOINT,
+	    .fields = "",
+	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS },
+	{ .name = "… at an endpoint without any handler",
+	    .path = "/decide",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=HEAD", V2 },
+	    .sent =
+		"Status: 200 OK\r\n" ALLOW "Variable-AMP_CORS_VERSION: 2\r\n"
+		"Variable-AMP_CORS_SENDER: sender@company.example\r\n"
+		"\r\n",
+	    .log = "allow 200 ok" LOGGED "decide method=HEAD "
+		   "sender=\"sender@company.example\" origin=-" },
 
 	/* handlers */
 	{ .name = "an allowed one",
@@ -276,6 +474,43 @@ static const struct gate_case cases[] = {
 	    .own = REASON_BODY_TIMEOUT,
 	    .fields = ALLOW,
 	    .log = "allow 408 body-timeout" LOGGED "small" POSTED },
+	{ .name = "a server elsewhere that is not there (E102)",
+	    .path = "/nobody",
+	    .vars = { "REQUEST_METHOD=GET", V2 },
+	    .enters = true,
+	    .own = REASON_BACKEND_REFUSED,
+	    .fields = ALLOW,
+	    .log = "allow 502 backend-refused" LOGGED "nobody" CLAIMS
+		   " detail=\"unix:@/nobody: No such file or directory\"" },
+	{ .name = "a loop (E20)",
+	    .path = "/nobody",
+	    .vars = { "REQUEST_METHOD=GET", V2, "AMP_CORS_FRONT=1" },
+	    .enters = true,
+	    .own = REASON_HANDLER_LOOP,
+	    .fields = ALLOW,
+	    .log = "allow 500 handler-loop" LOGGED "nobody" CLAIMS },
+	{ .name = "… of a program",
+	    .path = "/ok",
+	    .vars = { "REQUEST_METHOD=GET", V2, "AMP_CORS_FRONT=0" },
+	    .enters = true,
+	    .own = REASON_HANDLER_LOOP,
+	    .fields = ALLOW,
+	    .log = "allow 500 handler-loop" LOGGED "ok" CLAIMS },
+	{ .name = "a body that does not come, for a server elsewhere",
+	    .path = "/nobody",
+	    .vars = { "REQUEST_METHOD=POST", V2 },
+	    .enters = true,
+	    .own = REASON_BODY_TIMEOUT,
+	    .fields = ALLOW,
+	    .log = "allow 408 body-timeout" LOGGED "nobody" POSTED },
+	{ .name = "one that is too large for it",
+	    .path = "/nobody",
+	    .vars = { "REQUEST_METHOD=POST", V2, "CONTENT_LENGTH=11" },
+	    .body = { "12345678901", 11 },
+	    .enters = true,
+	    .own = REASON_BODY_TOO_LARGE,
+	    .fields = ALLOW,
+	    .log = "allow 413 body-too-large" LOGGED "nobody" POSTED },
 	{ .name = "a client that has gone",
 	    .path = "/silent",
 	    .vars = { "REQUEST_METHOD=GET", V2 },
@@ -313,6 +548,12 @@ static const char policy_text[] =
     "[endpoint silent]\npath = /silent\nexec = @/silent\ntimeout = 1\n"
     "[endpoint small]\npath = /small\nexec = @/ok\nmax_body = 10\n"
     "body_timeout = 1\n"
+    "[endpoint decide]\npath = /decide\nhandler = none\n"
+    "[endpoint watch]\npath = /watch\nhandler = none\nmode = report\n"
+    "[endpoint forward]\npath = /forward\nforward = unix:@/backend\n"
+    "timeout = 1\n"
+    "[endpoint nobody]\npath = /nobody\nforward = unix:@/nobody\n"
+    "body_timeout = 1\nmax_body = 10\n"
     "[endpoint after]\npath = /after\nexec = @/after\n"
     "[endpoint stubborn]\npath = /stubborn\nexec = @/stubborn\n"
     "timeout = 1\n";
@@ -494,6 +735,7 @@ test_case(struct gate *g, const struct gate_case *c)
 
 	new_log();
 	request_make(&r, c->path, c->vars, c->body);
+	r.f.x.authorizer = c->authorizer;
 	if (c->gone)
 		fake_leave(&r.f);
 	enters = run(g, &r, 0);
@@ -567,16 +809,16 @@ test_fault(void)
 	}
 }
 
-/* E81: no descriptor for the pipes. */
+/* E81: no descriptor for the pipes, or for the socket. */
 static void
-test_overloaded(struct gate *g)
+test_overloaded(struct gate *g, const char *path, const char *log)
 {
 	static const char *const vars[] = { "REQUEST_METHOD=GET", V2, NULL };
 	struct rlimit old, none;
 	struct request r;
 
 	new_log();
-	request_make(&r, "/ok", vars, SPAN(""));
+	request_make(&r, path, vars, SPAN(""));
 	getrlimit(RLIMIT_NOFILE, &old);
 	none = (struct rlimit){ 3, old.rlim_max };
 	setrlimit(RLIMIT_NOFILE, &none);
@@ -584,10 +826,7 @@ test_overloaded(struct gate *g)
 	setrlimit(RLIMIT_NOFILE, &old);
 	is_span(buf_span(&r.f.sent),
 	    own_answer(REASON_OVERLOADED, ALLOW, false), "no descriptor");
-	is_span(span_of(only_line()),
-	    "allow 503 overloaded" LOGGED "ok" CLAIMS
-	    " detail=\"Too many open files\"",
-	    "… is logged");
+	is_span(span_of(only_line()), expand(log), "… is logged");
 	request_free(&r);
 }
 
@@ -681,6 +920,312 @@ test_threads(struct gate *g)
 	for (const char *s = folder_text("log"); *s != '\0'; s++)
 		lines += *s == '\n';
 	ok(good && lines == SLOTS * 5, "%d handlers at once", SLOTS);
+}
+
+/* --- a server elsewhere (SPEC 4.1, E102) --- */
+
+/* A backend that takes one request and answers it. */
+struct backend {
+	pthread_t thread;
+	int listener;
+	struct span says; /* words, or else `raw` */
+	bool raw, silent; /* it waits until the front has closed */
+	struct buf heard, bytes;
+};
+
+static void
+backend_hear(struct backend *k, int fd)
+{
+	struct span seen;
+	ssize_t n = 1;
+
+	do {
+		if (io_wait(fd, POLLIN, io_now() + 60000) <= 0)
+			abort();
+		n = read(fd, buf_room(&k->bytes, 65536), 65536);
+		k->bytes.n += n > 0 ? (size_t)n : 0;
+		seen = buf_span(&k->bytes);
+	} while (n > 0 &&
+	    (k->silent || seen.n < 8 ||
+		!span_eq(span_skip(seen, seen.n - 8),
+		    SPAN("\1\5\0\1\0\0\0\0"))));
+	talk_show(&k->heard, seen);
+}
+
+static void *
+backend_work(void *arg)
+{
+	struct backend *k = arg;
+	struct buf out;
+	int fd;
+
+	if (io_wait(k->listener, POLLIN, io_now() + 60000) <= 0)
+		abort();
+	fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+	backend_hear(k, fd);
+	buf_init(&out, TALK_MAX);
+	if (k->raw)
+		buf_add_span(&out, k->says);
+	else
+		talk_add(&out, k->says.p, 0);
+	send(fd, out.p, out.n, MSG_NOSIGNAL);
+	buf_free(&out);
+	close(fd);
+	return NULL;
+}
+
+static void
+backend_start(struct backend *k, const char *says)
+{
+	char fault[256];
+	const struct io_listen o = { .address = expand("unix:@/backend"),
+		.mode = 0600 };
+
+	*k = (struct backend){ .says = span_of(says) };
+	k->listener = io_listen(&o, fault, sizeof(fault));
+	if (k->listener == -1)
+		abort();
+	buf_init(&k->heard, TALK_MAX);
+	buf_init(&k->bytes, TALK_MAX);
+}
+
+static void
+backend_run(struct backend *k)
+{
+	if (pthread_create(&k->thread, NULL, backend_work, k) != 0)
+		abort();
+}
+
+static void
+backend_end(struct backend *k)
+{
+	close(k->listener);
+	buf_free(&k->heard);
+	buf_free(&k->bytes);
+}
+
+#define DONE " stdout:1 end:1:\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
+#define PLAIN "stdout:1:Content-Type:\\x20text/plain\\x0a\\x0a"
+#define STATUS(s) " end:1:\\x00\\x00\\x00" s "\\x00\\x00\\x00\\x00"
+#define REFUSAL(s) "end:1:\\x00\\x00\\x00\\x00" s "\\x00\\x00\\x00"
+#define OURS                                                   \
+	"AMP_CORS_FRONT=1,AMP_CORS_VERSION=2,AMP_CORS_SENDER=" \
+	"sender@company.example"
+#define ASKED(vars, length)                                              \
+	"begin:1:1: params:1:" vars ",SCRIPT_NAME=/forward," OURS length \
+	" params:1"
+#define GET "REQUEST_METHOD=GET"
+#define POST "REQUEST_METHOD=POST"
+#define BACKEND " detail=\"unix:@/backend: "
+
+static const struct forward_case {
+	const char *name;
+	const char *vars[VARS];
+	struct span body;
+	const char *heard;         /* by the backend; NULL: ASKED by a GET */
+	const char *says;          /* and what it says; NULL: nothing, ever */
+	bool raw;                  /* … and these bytes are no words */
+	enum reason own;           /* an answer of ours; or: */
+	const char *sent, *errors; /* errors NULL: none */
+	bool gone, broken;
+	int status;
+	const char *log;
+} forwards[] = {
+	{ .name = "a GET",
+	    .vars = { GET, V2 },
+	    .says = PLAIN "body" DONE,
+	    .sent = TEXT "body",
+	    .log = "allow 200 ok" LOGGED "forward" CLAIMS },
+	{ .name = "a body (4.3)",
+	    .vars = { POST, V2, "CONTENT_LENGTH=5" },
+	    .body = { "hello and more", 14 },
+	    .heard = ASKED(POST "," V2 ",CONTENT_LENGTH=5",
+		"") " stdin:1:hello stdin:1",
+	    .says = PLAIN "body" DONE,
+	    .sent = TEXT "body",
+	    .log = "allow 200 ok" LOGGED "forward" POSTED },
+	{ .name = "a body of unknown length (E36)",
+	    .vars = { POST, V2, "CONTENT_LENGTH=-1" },
+	    .body = { "hello", 5 },
+	    .heard = ASKED(POST "," V2,
+		",CONTENT_LENGTH=5") " stdin:1:hello stdin:1",
+	    .says = PLAIN "body" DONE,
+	    .sent = TEXT "body",
+	    .log = "allow 200 ok" LOGGED "forward" POSTED },
+	{ .name = "an empty one",
+	    .vars = { POST, V2 },
+	    .body = { "", 0 },
+	    .heard = ASKED(POST "," V2, ",CONTENT_LENGTH=0") " stdin:1",
+	    .says = PLAIN DONE,
+	    .sent = TEXT,
+	    .log = "allow 200 ok" LOGGED "forward" POSTED },
+	{ .name = "what passes and what does not (E10, E12, 4.2)",
+	    .vars = { GET, V2, "HTTP_AUTHORIZATION=x", "HTTP_PROXY=y",
+		"SCRIPT_FILENAME=proxy:fcgi://127.0.0.1:9000/a.php",
+		"FCGI_ROLE=RESPONDER", "PATH_INFO=/info", "AMP_CORS_ORIGIN=z" },
+	    .heard = "begin:1:1: params:1:" GET "," V2
+		     ",HTTP_AUTHORIZATION=x," OURS ",SCRIPT_NAME=/forward,"
+		     "PATH_INFO=/info,SCRIPT_FILENAME=/a.php params:1 stdin:1",
+	    .says = PLAIN DONE,
+	    .sent = TEXT,
+	    .log = "allow 200 ok" LOGGED "forward" CLAIMS },
+	{ .name = "an exit status (E51)",
+	    .vars = { GET, V2 },
+	    .says = PLAIN "body" STATUS("\\x07"),
+	    .status = 7,
+	    .sent = TEXT "body",
+	    .log = "allow 200 ok" LOGGED "forward" CLAIMS
+		   " detail=\"exit status 7\"" },
+	{ .name = "errors between (E103)",
+	    .vars = { GET, V2 },
+	    .says =
+		"stderr:1:one\\x0a " PLAIN "bo stderr:1:two stdout:1:dy" DONE,
+	    .sent = TEXT "body",
+	    .errors = " handler: one\n handler: two\n",
+	    .log = "allow 200 ok" LOGGED "forward" CLAIMS },
+	{ .name = "one that is overloaded",
+	    .vars = { GET, V2 },
+	    .says = REFUSAL("\\x02"),
+	    .own = REASON_OVERLOADED,
+	    .log = "allow 503 overloaded" LOGGED "forward" CLAIMS BACKEND
+		   "overloaded\"" },
+	{ .name = "one that is no Responder",
+	    .vars = { GET, V2 },
+	    .says = REFUSAL("\\x03"),
+	    .own = REASON_BACKEND_REFUSED,
+	    .log = "allow 502 backend-refused" LOGGED "forward" CLAIMS BACKEND
+		   "does not serve responders\"" },
+	{ .name = "one that hangs up",
+	    .vars = { GET, V2 },
+	    .says = "",
+	    .own = REASON_BACKEND_REFUSED,
+	    .log = "allow 502 backend-refused" LOGGED "forward" CLAIMS BACKEND
+		   "closed the connection\"" },
+	{ .name = "one that speaks something else",
+	    .vars = { GET, V2 },
+	    .says = "HTTP/1.1 400 Bad Request\r\n\r\n",
+	    .raw = true,
+	    .own = REASON_HANDLER_BAD_ANSWER,
+	    .log = "allow 502 handler-bad-answer" LOGGED
+		   "forward" CLAIMS BACKEND "what it says is no FastCGI\"" },
+	{ .name = "an answer that is none",
+	    .vars = { GET, V2 },
+	    .says = "stdout:1:hello\\x0a\\x0a" DONE,
+	    .own = REASON_HANDLER_BAD_ANSWER,
+	    .log = "allow 502 handler-bad-answer" LOGGED "forward" CLAIMS
+		   " detail=\"a header line without a colon\"" },
+	{ .name = "an end without an answer",
+	    .vars = { GET, V2 },
+	    .says = STATUS("\\x00"),
+	    .own = REASON_HANDLER_BAD_ANSWER,
+	    .log = "allow 502 handler-bad-answer" LOGGED "forward" CLAIMS
+		   " detail=\"no whole header block\"" },
+	{ .name = "one that hangs up within the header block",
+	    .vars = { GET, V2 },
+	    .says = "stdout:1:Content-Type",
+	    .own = REASON_HANDLER_DIED,
+	    .log = "allow 502 handler-died" LOGGED "forward" CLAIMS BACKEND
+		   "closed the connection\"" },
+	{ .name = "… within its body (E52)",
+	    .vars = { GET, V2 },
+	    .says = PLAIN "half",
+	    .sent = TEXT "half",
+	    .broken = true,
+	    .log = "allow 200 handler-died" LOGGED "forward" CLAIMS BACKEND
+		   "closed the connection\"" },
+	{ .name = "silence: it is told to give up",
+	    .vars = { GET, V2 },
+	    .heard = ASKED(GET "," V2, "") " stdin:1 abort:1",
+	    .own = REASON_HANDLER_TIMEOUT,
+	    .log = "allow 504 handler-timeout" LOGGED "forward" CLAIMS
+		   " detail=\"silent for `timeout`\"" },
+	{ .name = "a client that has gone (4.8)",
+	    .vars = { GET, V2 },
+	    .heard = ASKED(GET "," V2, "") " stdin:1 abort:1",
+	    .gone = true,
+	    .sent = "",
+	    .broken = true,
+	    .log = "allow - client-gone" LOGGED "forward" CLAIMS },
+};
+
+/* The error lines less the id in front of each. */
+static struct span
+less_ids(const struct buf *errors)
+{
+	static char out[1024];
+	struct span rest = buf_span(errors), line;
+	char *to = out;
+
+	while (span_cut(&rest, '\n', &line))
+		if (line.n > 8)
+			to +=
+			    sprintf(to, "%.*s\n", (int)line.n - 8, line.p + 8);
+	return (struct span){ out, (size_t)(to - out) };
+}
+
+static void
+test_forward_case(struct gate *g, const struct forward_case *c)
+{
+	const char *heard =
+	    c->heard == NULL ? ASKED(GET "," V2, "") " stdin:1" : c->heard;
+	struct backend k;
+	struct request r;
+
+	new_log();
+	backend_start(&k, c->says);
+	k.silent = c->says == NULL;
+	k.raw = c->raw;
+	backend_run(&k);
+	request_make(&r, "/forward", c->vars, c->body);
+	if (c->gone)
+		fake_leave(&r.f);
+	ok(run(g, &r, 0) && r.f.finishes == !c->broken &&
+		r.f.status == c->status && r.f.cuts == (c->broken && !c->gone),
+	    "forward: %s", c->name);
+	pthread_join(k.thread, NULL);
+	is_span(buf_span(&r.f.sent),
+	    c->sent != NULL ? c->sent : own_answer(c->own, ALLOW, false),
+	    "… its answer");
+	is_span(buf_span(&k.heard), heard, "… what the backend heard");
+	is_span(less_ids(&r.f.errors), c->errors == NULL ? "" : c->errors,
+	    "… its errors");
+	is_span(span_of(only_line()), expand(c->log), "… its line in the log");
+	request_free(&r);
+	backend_end(&k);
+}
+
+/* A long body of unknown length is spooled, and its length is true (E36). */
+static void
+test_forward_spool(struct gate *g)
+{
+	static const char *const vars[] = { POST, V2, NULL };
+	static char text[300000];
+	struct span rest, content;
+	unsigned type, id;
+	struct backend k;
+	struct request r;
+	size_t n = 0, same = 0;
+
+	memset(text, 'x', sizeof(text));
+	new_log();
+	backend_start(&k, PLAIN "body" DONE);
+	backend_run(&k);
+	request_make(&r, "/forward", vars, (struct span){ text, sizeof(text) });
+	run(g, &r, 0);
+	pthread_join(k.thread, NULL);
+	rest = buf_span(&k.bytes);
+	while (talk_cut(&rest, &type, &id, &content)) {
+		n += type == WIRE_STDIN ? content.n : 0;
+		same += type == WIRE_STDIN && content.n > 0 &&
+		    memcmp(content.p, text, content.n) != 0;
+	}
+	ok(n == sizeof(text) && same == 0 &&
+		memmem(k.heard.p, k.heard.n, "CONTENT_LENGTH=300000 ", 22) !=
+		    NULL,
+	    "a long body of unknown length arrives");
+	is_span(buf_span(&r.f.sent), TEXT "body", "… and is answered");
+	request_free(&r);
+	backend_end(&k);
 }
 
 /* --- exec_mode = replace --- */
@@ -798,10 +1343,18 @@ main(void)
 	test_status(g);
 	test_leave(g);
 	test_fault();
-	test_overloaded(g);
+	test_overloaded(g, "/ok",
+	    "allow 503 overloaded" LOGGED "ok" CLAIMS
+	    " detail=\"Too many open files\"");
+	test_overloaded(g, "/forward",
+	    "allow 503 overloaded" LOGGED "forward" CLAIMS
+	    " detail=\"unix:@/backend: Too many open files\"");
 	test_outlive(g);
 	test_ids(g);
 	test_threads(g);
+	for (size_t i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++)
+		test_forward_case(g, &forwards[i]);
+	test_forward_spool(g);
 	test_cgi(o);
 	test_replace(o);
 	gate_free(g);

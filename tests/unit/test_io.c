@@ -6,6 +6,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -284,17 +286,17 @@ test_inet(void)
 	close(fd);
 }
 
+/* What names no address, neither to listen on nor to connect to. */
+static const char *const bad[] = { "", ":", "127.0.0.1", "127.0.0.1:", ":9000",
+	"9000", "127.0.0.1:x", "127.0.0.1:9000x", "127.0.0.1:65536",
+	"127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1: 1",
+	"127.0.0.1:4294967297", "localhost:9000", "no.such.host.example:9000",
+	"::1:9000", "[::1]", "[::1]:", "[::1:9000", "::1]:9000", "[]:9000",
+	"[127.0.0.1]", "[::1]x:9000", "300.0.0.1:9000", "unix:", "unix:x",
+	"*:9000", "127.0.0.1:http" };
 static void
 test_inet_bad(void)
 {
-	static const char *const bad[] = { "", ":", "127.0.0.1",
-		"127.0.0.1:", ":9000", "9000", "127.0.0.1:x", "127.0.0.1:9000x",
-		"127.0.0.1:65536", "127.0.0.1:99999", "127.0.0.1:-1",
-		"127.0.0.1:+1", "127.0.0.1: 1", "127.0.0.1:4294967297",
-		"localhost:9000", "no.such.host.example:9000", "::1:9000",
-		"[::1]", "[::1]:", "[::1:9000", "::1]:9000", "[]:9000",
-		"[127.0.0.1]", "[::1]x:9000", "300.0.0.1:9000",
-		"unix:", "unix:x", "*:9000", "127.0.0.1:http" };
 	char address[300];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -311,6 +313,126 @@ test_inet_bad(void)
 	ok(listen_at("192.0.2.1:9000", 0) == -1 &&
 		has_fault("Cannot assign requested address"),
 	    "an address of another machine");
+}
+
+/* --- connecting --- */
+
+static void
+test_address(void)
+{
+	struct io_address a;
+	char path[300] = "unix:/";
+
+	ok(io_address("unix:/run/x.sock", &a) &&
+		a.to.any.sa_family == AF_UNIX &&
+		strcmp(a.to.un.sun_path, "/run/x.sock") == 0 &&
+		a.length == sizeof(a.to.un),
+	    "a Unix socket's");
+	ok(io_address("127.0.0.1:9000", &a) && a.to.any.sa_family == AF_INET &&
+		((struct sockaddr_in *)&a.to)->sin_port == htons(9000) &&
+		((struct sockaddr_in *)&a.to)->sin_addr.s_addr ==
+		    htonl(INADDR_LOOPBACK) &&
+		a.length == sizeof(struct sockaddr_in),
+	    "an IPv4 address");
+	ok(io_address("[::1]:65535", &a) && a.to.any.sa_family == AF_INET6 &&
+		a.to.in6.sin6_port == 65535 &&
+		IN6_IS_ADDR_LOOPBACK(&a.to.in6.sin6_addr) &&
+		a.length == sizeof(a.to.in6),
+	    "an IPv6 address");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ok(!io_address(bad[i], &a), "no address: \"%s\"", bad[i]);
+	memset(path + 6, 'x', 106);
+	ok(io_address(path, &a) && a.to.un.sun_path[107] == '\0',
+	    "the longest path");
+	path[112] = 'x';
+	ok(!io_address(path, &a), "one that is longer");
+}
+
+/* A connection to where something listens, or errno. */
+static int
+connect_to(const char *address)
+{
+	struct io_address a;
+
+	if (!io_address(address, &a))
+		abort();
+	errno = 0;
+	return io_connect(&a);
+}
+
+static unsigned
+next_descriptor(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return (unsigned)fd;
+}
+
+/* host: NULL for a Unix socket. */
+static void
+test_connect_to(const char *host, int family)
+{
+	char address[PATH_MAX + 300];
+	int fd, to, in, on = 0;
+	socklen_t n = sizeof(on);
+
+	snprintf(address, sizeof(address), "%s:0", host == NULL ? "" : host);
+	if (host == NULL)
+		strcpy(address, unix_address("connect"));
+	fd = listen_at(address, 0600);
+	if (host != NULL)
+		snprintf(address, sizeof(address), "%s:%u", host,
+		    port_of(fd, family));
+	to = connect_to(address);
+	ok(to != -1 && io_wait(to, POLLOUT, io_now() + 60000) == POLLOUT &&
+		io_wait(fd, POLLIN, io_now() + 60000) == POLLIN,
+	    "connects to %s", address);
+	ok((fcntl(to, F_GETFD) & FD_CLOEXEC) != 0 &&
+		(fcntl(to, F_GETFL) & O_NONBLOCK) != 0,
+	    "… closed on exec, and does not wait");
+	in = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	ok(in != -1 && write(to, "x", 1) == 1 && read(in, &on, 1) == 1,
+	    "… and somebody is there");
+	if (family != AF_UNIX)
+		ok(getsockopt(to, IPPROTO_TCP, TCP_NODELAY, &on, &n) == 0 && on,
+		    "… who gets small pieces at once");
+	close(in);
+	close(to);
+	close(fd);
+}
+
+static void
+test_connect_refused(void)
+{
+	unsigned before = next_descriptor();
+	struct rlimit old, none;
+	int fd, to[8], n = 0;
+
+	ok(connect_to(unix_address("nothing")) == -1 && errno == ENOENT,
+	    "no socket");
+	fd = listen_at(unix_address("full"), 0600);
+	listen(fd, 0);
+	while (n < 8 && (to[n] = connect_to(unix_address("full"))) != -1)
+		n++;
+	ok(n > 0 && n < 8 && errno == EAGAIN, "a full queue: %d fit", n);
+	close(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
+	to[7] = connect_to(unix_address("full"));
+	ok(to[7] != -1, "… and then one more");
+	close(to[7]);
+	while (n > 0)
+		close(to[--n]);
+	close(fd);
+	ok(connect_to(unix_address("full")) == -1 && errno == ECONNREFUSED,
+	    "a socket that nobody listens on");
+	getrlimit(RLIMIT_NOFILE, &old);
+	none = (struct rlimit){ 3, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	fd = connect_to("127.0.0.1:9");
+	n = errno;
+	setrlimit(RLIMIT_NOFILE, &old);
+	ok(fd == -1 && n == EMFILE, "no descriptor");
+	ok(next_descriptor() == before, "none is lost");
 }
 
 /* --- users --- */
@@ -437,6 +559,11 @@ main(void)
 	test_unix_long();
 	test_inet();
 	test_inet_bad();
+	test_address();
+	test_connect_to(NULL, AF_UNIX);
+	test_connect_to("127.0.0.1", AF_INET);
+	test_connect_to("[::1]", AF_INET6);
+	test_connect_refused();
 	test_users();
 	test_wait();
 	test_descriptors();

@@ -1,6 +1,7 @@
 /*
  * pump: shell scripts that answer, and others that do not, behind an exchange
- * whose client is quick, slow, deaf or gone.
+ * whose client is quick, slow, deaf or gone; and handlers of the test's own,
+ * for what a child of ours never does.
  */
 #include "pump.h"
 
@@ -13,6 +14,7 @@
 #include "folder.h"
 #include "io.h"
 #include "log.h"
+#include "spawn.h"
 #include "tap.h"
 
 #define HEAD                                             \
@@ -47,6 +49,7 @@ static const struct pump_case quick[] = {
 	    .script = PRINT "exit 7",
 	    .begun = true,
 	    .sent = HEAD,
+	    .detail = "exit status 7",
 	    .status = 7 },
 	{ .name = "an empty line is no header block",
 	    .script = "printf '\\nbody'",
@@ -154,18 +157,20 @@ static const struct pump_case quick[] = {
 	    .why = REASON_HANDLER_DIED,
 	    .sent = "",
 	    .errors = "0000002a handler: why\n",
+	    .detail = "exit status 3",
 	    .status = 3 },
 	{ .name = "nothing, and a signal",
 	    .script = "kill -9 $$",
 	    .why = REASON_HANDLER_DIED,
 	    .sent = "",
+	    .detail = "killed by signal 9",
 	    .status = SIGKILL },
 	{ .name = "killed within its body (E52)",
 	    .script = PRINT "printf half; kill -9 $$",
 	    .why = REASON_HANDLER_DIED,
 	    .begun = true,
 	    .sent = HEAD "half",
-	    .detail = "killed within its body",
+	    .detail = "killed by signal 9",
 	    .status = SIGKILL },
 	{ .name = "a redirect",
 	    .script = "printf 'Location: /x\\n\\n'; sleep 300",
@@ -338,7 +343,7 @@ make(struct run *r, const struct pump_case *c)
 		.kill_grace = c->kill_grace };
 	r->job = (struct pump_job){ .x = &r->f.x,
 		.reply = &r->reply,
-		.child = &r->child,
+		.handler = &r->child.h,
 		.limits = &r->limits,
 		.body = c->length == 0 ? c->body : c->length,
 		.id = 0x2a,
@@ -447,30 +452,6 @@ run_case(const struct pump_case *c)
 	return same;
 }
 
-/* Each in a process of its own, all at once. */
-static void
-run_slow(void)
-{
-	enum { N = sizeof(slow) / sizeof(slow[0]) };
-	pid_t pid[N];
-
-	for (size_t i = 0; i < N; i++) {
-		pid[i] = fork();
-		if (pid[i] == 0) {
-			bool same = run_case(&slow[i]);
-
-			fflush(stdout);
-			_exit(!same);
-		}
-	}
-	for (size_t i = 0; i < N; i++) {
-		int status = -1;
-
-		waitpid(pid[i], &status, 0);
-		ok(status == 0, "%s", slow[i].name);
-	}
-}
-
 /* Errors beyond all measure hold up nobody, and are counted (E68). */
 static void
 test_error_flood(void)
@@ -519,6 +500,597 @@ test_not_started(void)
 	unmake(&r);
 }
 
+/* --- handlers of our own --- */
+
+/* What one says next. */
+struct step {
+	enum handler_output kind; /* not HANDLER_WAIT */
+	const char *text;
+};
+
+enum { STEPS = 12, NEVER = 1000000 };
+
+#define OUT(s)                   \
+	{                        \
+		HANDLER_BYTES, s \
+	}
+#define ERR(s)                    \
+	{                         \
+		HANDLER_ERRORS, s \
+	}
+#define END                     \
+	{                       \
+		HANDLER_END, "" \
+	}
+#define SIZED(n) "Content-Type: text/plain\nContent-Length: " n "\n\n"
+#define SIZED_HEAD(n)                                    \
+	"Status: 200 OK\r\nContent-Type: text/plain\r\n" \
+	"Content-Length: " n "\r\nVary: Origin\r\n\r\n"
+#define PLAIN "Content-Type: text/plain\n\n"
+
+struct script_case {
+	const char *name;
+	struct step steps[STEPS]; /* behind the last one it is silent */
+	/* its input: a body, given so much of at once */
+	const char *body;
+	uint64_t length;     /* that are the handler's; 0: as many as come */
+	size_t takes;        /* bytes; 0: no limit */
+	bool now_and_then;   /* … and none of them every other time */
+	bool deaf;           /* give() fails: it has read enough */
+	unsigned flushes;    /* so many times it owes before all is sent */
+	bool away;           /* … and has no descriptor until then */
+	bool waits_for_stop; /* says nothing before it is told to stop */
+	bool slow;           /* a clock must run out */
+	bool head;           /* the request is a HEAD */
+	struct handler_fate fate;
+	const char *note;
+	size_t client; /* takes so much of the answer at once; 0: no limit */
+	enum reason why;
+	bool begun;
+	const char *sent, *errors, *detail;
+	const char *got; /* of the body; NULL: all of it */
+};
+
+static const struct script_case scripts[] = {
+	{ .name = "an answer",
+	    .steps = { OUT(PLAIN), OUT("bo"), OUT("dy"), END },
+	    .begun = true,
+	    .sent = HEAD "body" },
+	{ .name = "… in single bytes, to a client that takes as many",
+	    .steps = { OUT("Content-Type: text/plain\n"), OUT("\n"), OUT("b"),
+		OUT("o"), OUT("d"), OUT("y"), END },
+	    .client = 1,
+	    .begun = true,
+	    .sent = HEAD "body" },
+	{ .name = "errors before, between and behind (E103)",
+	    .steps = { ERR("one\n"), OUT("Content-Type: "), ERR("tw"),
+		OUT("text/plain\n\nbo"), ERR("o\nthree"), OUT("dy"),
+		ERR("\nfour"), END },
+	    .client = 1,
+	    .begun = true,
+	    .sent = HEAD "body",
+	    .errors = "0000002a handler: one\n0000002a handler: two\n"
+		      "0000002a handler: three\n0000002a handler: four\n" },
+	{ .name = "errors alone",
+	    .steps = { ERR("why"), END },
+	    .fate = { REASON_BACKEND_REFUSED, REASON_HANDLER_DIED },
+	    .why = REASON_BACKEND_REFUSED,
+	    .sent = "",
+	    .errors = "0000002a handler: why\n",
+	    .detail = "no whole header block" },
+	{ .name = "an answer that is bad, and goes on",
+	    .steps = { OUT("hello\n\n"), OUT("more"), END },
+	    .why = REASON_HANDLER_BAD_ANSWER,
+	    .sent = "",
+	    .detail = "a header line without a colon" },
+
+	/* how it ended */
+	{ .name = "no answer, and why",
+	    .steps = { END },
+	    .fate = { REASON_OVERLOADED, REASON_OVERLOADED },
+	    .note = "x: overloaded",
+	    .why = REASON_OVERLOADED,
+	    .sent = "",
+	    .detail = "x: overloaded" },
+	{ .name = "half a header block",
+	    .steps = { OUT("Content-Type: text/plain\n"), END },
+	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
+	    .note = "gone",
+	    .why = REASON_HANDLER_DIED,
+	    .sent = "",
+	    .detail = "gone" },
+	{ .name = "an answer of no known length, cut (E52)",
+	    .steps = { OUT(PLAIN "half"), END },
+	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
+	    .note = "gone",
+	    .why = REASON_HANDLER_DIED,
+	    .begun = true,
+	    .sent = HEAD "half",
+	    .detail = "gone" },
+	{ .name = "… for another reason",
+	    .steps = { OUT(PLAIN), END },
+	    .fate = { REASON_OVERLOADED, REASON_OVERLOADED },
+	    .why = REASON_OVERLOADED,
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "one of a known length, whole and then cut",
+	    .steps = { OUT(SIZED("4") "body"), END },
+	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
+	    .note = "gone",
+	    .begun = true,
+	    .sent = SIZED_HEAD("4") "body",
+	    .detail = "gone" },
+	{ .name = "… not whole, and cut",
+	    .steps = { OUT(SIZED("5") "body"), END },
+	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
+	    .note = "gone",
+	    .why = REASON_HANDLER_DIED,
+	    .begun = true,
+	    .sent = SIZED_HEAD("5") "body",
+	    .detail = "gone" },
+	{ .name = "… not whole, and ended in order",
+	    .steps = { OUT(SIZED("5") "body"), END },
+	    .fate = { REASON_HANDLER_BAD_ANSWER, REASON_OK },
+	    .why = REASON_HANDLER_BAD_ANSWER,
+	    .begun = true,
+	    .sent = SIZED_HEAD("5") "body",
+	    .detail = "the body ended early" },
+	{ .name = "… with more than it said, and cut",
+	    .steps = { OUT(SIZED("4") "bo"), OUT("dy and more"), OUT("…"),
+		END },
+	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
+	    .begun = true,
+	    .sent = SIZED_HEAD("4") "body" },
+	{ .name = "one that can have no body, cut",
+	    .steps = { OUT("Status: 204\n\n"), END },
+	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
+	    .begun = true,
+	    .sent = "Status: 204 No Content\r\nVary: Origin\r\n\r\n" },
+
+	{ .name = "… to HEAD",
+	    .head = true,
+	    .steps = { OUT(PLAIN "half"), END },
+	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
+	    .begun = true,
+	    .sent = HEAD },
+
+	/* its input, which is one descriptor with its output */
+	{ .name = "a body",
+	    .body = "a body",
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "… of which a part is taken at a time",
+	    .body = "a longer body that goes in small pieces",
+	    .takes = 3,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "… or none",
+	    .body = "a longer body that goes in small pieces",
+	    .takes = 3,
+	    .now_and_then = true,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "… and no more than there should be",
+	    .body = "a longer body that goes in small pieces",
+	    .length = 8,
+	    .takes = 3,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD,
+	    .got = "a longer" },
+	{ .name = "… or less",
+	    .body = "a body",
+	    .length = 100,
+	    .takes = 4,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "a handler that wants none of it",
+	    .body = "a body",
+	    .deaf = true,
+	    .steps = { OUT(PLAIN), OUT("deaf"), END },
+	    .begun = true,
+	    .sent = HEAD "deaf",
+	    .got = "" },
+
+	/* what it owes */
+	{ .name = "a head of its own",
+	    .flushes = 1,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "… in parts",
+	    .flushes = 5,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "… in parts, and a body behind it",
+	    .body = "a body",
+	    .flushes = 5,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "one that is not there as yet",
+	    .flushes = 5,
+	    .away = true,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "… and a body for it",
+	    .body = "a longer body that goes in small pieces",
+	    .takes = 3,
+	    .flushes = 5,
+	    .away = true,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "… that never comes",
+	    .slow = true,
+	    .flushes = NEVER,
+	    .away = true,
+	    .why = REASON_HANDLER_TIMEOUT,
+	    .sent = "",
+	    .detail = "silent for `timeout`" },
+
+	/* the end */
+	{ .name = "one that is told to stop",
+	    .waits_for_stop = true,
+	    .steps = { OUT(PLAIN), END },
+	    .begun = true,
+	    .sent = HEAD },
+	{ .name = "one that is silent behind a whole answer",
+	    .slow = true,
+	    .steps = { OUT(SIZED("4") "body") },
+	    .fate = { REASON_HANDLER_DIED, REASON_OK },
+	    .begun = true,
+	    .sent = SIZED_HEAD("4") "body" },
+	{ .name = "… behind one that may go on",
+	    .slow = true,
+	    .steps = { OUT(PLAIN "body") },
+	    .why = REASON_HANDLER_TIMEOUT,
+	    .begun = true,
+	    .sent = HEAD "body",
+	    .detail = "silent for `timeout`" },
+};
+
+/* A handler that does as a case says. */
+struct script {
+	struct handler h; /* first */
+	const struct script_case *c;
+	bool unseen; /* poll(2) does not see what it says */
+	int socket, peer;
+	size_t step;
+	struct buf got; /* of the body */
+	unsigned gives, ends, flushes, fates, stopped;
+	bool wrong; /* the pump broke its word */
+};
+
+static struct script *
+script_of(struct handler *h)
+{
+	return (struct script *)h;
+}
+
+/* Is it its turn, and has it more to say? */
+static bool
+script_speaks(const struct script *s)
+{
+	const struct script_case *c = s->c;
+
+	return s->step < STEPS && c->steps[s->step].text != NULL &&
+	    !s->h.owes && (s->stopped > 0 || !c->waits_for_stop) &&
+	    (s->ends > 0 || c->body == NULL);
+}
+
+/* Can what it has to say be seen? */
+static void
+script_settle(struct script *s)
+{
+	bool more = script_speaks(s);
+	char byte;
+
+	s->h.ready = more && s->unseen;
+	while (recv(s->socket, &byte, 1, MSG_DONTWAIT) == 1)
+		;
+	if (more && !s->unseen)
+		send(s->peer, "x", 1, MSG_DONTWAIT);
+}
+
+static ssize_t
+script_give(struct handler *h, struct span body)
+{
+	struct script *s = script_of(h);
+	size_t n = s->c->takes;
+
+	s->wrong |= s->ends > 0 || body.n == 0;
+	s->gives++;
+	errno = s->c->deaf ? EPIPE : EAGAIN;
+	if (s->c->deaf || h->owes || (s->c->now_and_then && s->gives % 2 == 1))
+		return -1;
+	n = n == 0 || n > body.n ? body.n : n;
+	buf_add(&s->got, body.p, n);
+	return (ssize_t)n;
+}
+
+static void
+script_give_end(struct handler *h)
+{
+	script_of(h)->ends++;
+	script_settle(script_of(h));
+}
+
+static bool
+script_flush(struct handler *h)
+{
+	struct script *s = script_of(h);
+
+	s->wrong |= !h->owes;
+	if (++s->flushes < s->c->flushes)
+		return false;
+	h->owes = false;
+	h->in = h->out = s->socket;
+	script_settle(s);
+	return true;
+}
+
+static enum handler_output
+script_take(struct handler *h, char *room, size_t size, struct span *bytes)
+{
+	struct script *s = script_of(h);
+	const struct step *step = &s->c->steps[s->step];
+
+	s->wrong |= size != PUMP_ROOM;
+	if (!script_speaks(s))
+		return HANDLER_WAIT;
+	s->step++;
+	script_settle(s);
+	*bytes = (struct span){ room, strlen(step->text) };
+	memcpy(room, step->text, bytes->n);
+	return step->kind;
+}
+
+static void
+script_stop(struct handler *h, int signal)
+{
+	struct script *s = script_of(h);
+
+	s->wrong |= signal != SIGTERM;
+	s->stopped++;
+	script_settle(s);
+}
+
+static bool
+script_ended(const struct handler *h)
+{
+	(void)h;
+	return false;
+}
+
+static struct handler_fate
+script_fate(struct handler *h)
+{
+	struct script *s = script_of(h);
+
+	s->fates++;
+	if (s->c->note != NULL)
+		snprintf(h->note, sizeof(h->note), "%s", s->c->note);
+	return s->c->fate;
+}
+
+static const struct handler_way script_way = {
+	.give = script_give,
+	.give_end = script_give_end,
+	.flush = script_flush,
+	.take = script_take,
+	.stop = script_stop,
+	.ended = script_ended,
+	.fate = script_fate,
+};
+
+static void
+script_make(struct script *s, const struct script_case *c, bool unseen)
+{
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
+		abort();
+	*s = (struct script){ .c = c,
+		.unseen = unseen,
+		.socket = fd[0],
+		.peer = fd[1] };
+	s->h = (struct handler){ .way = &script_way,
+		.in = c->away ? -1 : fd[0],
+		.out = c->away ? -1 : fd[0],
+		.err = -1,
+		.owes = c->flushes > 0 };
+	buf_init(&s->got, 4096);
+	script_settle(s);
+}
+
+/* Did the handler get what it should, and in order? */
+static bool
+is_given(const struct script *s)
+{
+	const struct script_case *c = s->c;
+	const char *want = c->got == NULL ? c->body : c->got;
+	bool same = want == NULL || is_text(&s->got, want, "the handler got");
+
+	if (s->wrong || s->ends != (c->body != NULL) ||
+	    (c->flushes > 0 && c->flushes < NEVER &&
+		s->flushes != c->flushes) ||
+	    s->stopped != c->waits_for_stop) {
+		printf("# wrong %d, ended %u, flushed %u, stopped %u\n",
+		    s->wrong, s->ends, s->flushes, s->stopped);
+		return false;
+	}
+	return same;
+}
+
+static bool
+is_scripted_result(const struct run *r, const struct script *s)
+{
+	const struct script_case *c = s->c;
+	const struct pump_result *got = &r->result;
+	bool ended =
+	    got->why != REASON_HANDLER_TIMEOUT && got->detail != r->reply.fault;
+	bool same = got->why == c->why && got->begun == c->begun &&
+	    is_detail(got->detail, c->detail) && got->told == c->waits_for_stop;
+
+	if (!same || s->fates > 1 || (ended && s->fates == 0))
+		printf("# %s, begun %d, told %d, detail %s, fates %u\n",
+		    reason_word(got->why), got->begun, got->told,
+		    got->detail == NULL ? "(none)" : got->detail, s->fates);
+	return same && s->fates <= 1 && (!ended || s->fates == 1);
+}
+
+static bool
+run_script(const struct script_case *c, bool unseen)
+{
+	static const struct field vary = { { "Vary", 4 }, { "Origin", 6 } };
+	const struct reply_rules rules = { .add = &vary,
+		.nadd = 1,
+		.head_only = c->head,
+		.max_header = 65536 };
+	const struct pump_case plain = { .takes = c->client,
+		.timeout = c->slow ? 1 : 60,
+		.body_timeout = 60,
+		.send_timeout = 60,
+		.kill_grace = 60 };
+	struct script s;
+	struct run r;
+	bool same;
+
+	make(&r, &plain);
+	r.f.rest = span_of(c->body);
+	r.f.held = false;
+	r.job.body = c->length > 0 ? c->length : r.f.rest.n;
+	if (c->waits_for_stop)
+		fake_stop(&r.f, SIGTERM);
+	script_make(&s, c, unseen);
+	r.job.handler = &s.h;
+	reply_init(&r.reply, &rules);
+	r.result = pump_run(&r.job);
+	same = is_scripted_result(&r, &s) &&
+	    is_text(&r.f.sent, c->sent, "sent") &&
+	    is_text(&r.f.errors, c->errors == NULL ? "" : c->errors,
+		"errors") &&
+	    is_given(&s);
+	reply_free(&r.reply);
+	free(r.job.room);
+	fake_free(&r.f);
+	buf_free(&s.got);
+	close(s.socket);
+	close(s.peer);
+	return same;
+}
+
+/*
+ * While a handler's socket takes nothing, nobody flushes in vain; and while it
+ * is to come, it is asked now and then.
+ */
+static void
+test_no_spin(void)
+{
+	const struct script_case full = { .flushes = NEVER },
+				 away = { .flushes = NEVER, .away = true };
+	const struct pump_case plain = { .timeout = 1 };
+	const struct script_case *const cases[] = { &full, &away };
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct reply_rules rules = { .max_header = 100 };
+		struct script s;
+		struct run r;
+
+		make(&r, &plain);
+		script_make(&s, cases[i], false);
+		while (send(s.socket, s.c, 1000, MSG_DONTWAIT) > 0)
+			;
+		r.job.handler = &s.h;
+		reply_init(&r.reply, &rules);
+		r.result = pump_run(&r.job);
+		ok(r.result.why == REASON_HANDLER_TIMEOUT &&
+			(i == 0 ? s.flushes == 1 :
+				  s.flushes > 1 && s.flushes <= 110),
+		    "%s: asked %u times in a second",
+		    i == 0 ? "a full socket" : "none as yet", s.flushes);
+		reply_free(&r.reply);
+		free(r.job.room);
+		fake_free(&r.f);
+		buf_free(&s.got);
+		close(s.socket);
+		close(s.peer);
+	}
+}
+
+static bool
+slow_case(size_t i)
+{
+	return run_case(&slow[i]);
+}
+
+static bool
+slow_script(size_t i)
+{
+	const struct script_case *c = &scripts[i / 2];
+
+	return !c->slow || run_script(c, i % 2);
+}
+
+enum {
+	SLOW = sizeof(slow) / sizeof(slow[0]),
+	SCRIPTS = sizeof(scripts) / sizeof(scripts[0])
+};
+
+/* Each in a process of its own, all at once. */
+static void
+run_slow(bool (*run)(size_t i), size_t n, bool good[])
+{
+	pid_t pid[SLOW + 2 * SCRIPTS];
+
+	fflush(stdout);
+	for (size_t i = 0; i < n; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0) {
+			good[i] = run(i);
+			fflush(stdout);
+			_exit(!good[i]);
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		int status = -1;
+
+		waitpid(pid[i], &status, 0);
+		good[i] = status == 0;
+	}
+}
+
+static void
+test_slow(void)
+{
+	bool good[SLOW];
+
+	run_slow(slow_case, SLOW, good);
+	for (size_t i = 0; i < SLOW; i++)
+		ok(good[i], "%s", slow[i].name);
+}
+
+static void
+test_scripts(void)
+{
+	bool good[2 * SCRIPTS];
+
+	run_slow(slow_script, 2 * SCRIPTS, good);
+	for (size_t i = 0; i < 2 * SCRIPTS; i++) {
+		const struct script_case *c = &scripts[i / 2];
+
+		ok(c->slow ? good[i] : run_script(c, i % 2), "%s%s", c->name,
+		    i % 2 ? ", unseen" : "");
+	}
+}
+
 int
 main(void)
 {
@@ -534,8 +1106,10 @@ main(void)
 		ok(run_case(&quick[i]), "%s", quick[i].name);
 	test_error_flood();
 	test_not_started();
+	test_scripts();
+	test_no_spin();
 	ok(*folder_text("log") == '\0', "nothing of that is for our own log");
-	run_slow();
+	test_slow();
 	is_span(span_of(folder_text("log")),
 	    "test: 0000002a the handler has ended, but a process that it left "
 	    "behind holds its output open\n",

@@ -9,7 +9,7 @@ static const struct {
 	const char *word;
 	unsigned status;
 } cases[] = {
-	{ REASON_OK, "ok", 0 },
+	{ REASON_OK, "ok", 200 },
 	{ REASON_PREFLIGHT, "preflight", 204 },
 	{ REASON_VARIABLE_REPEATED, "variable-repeated", 403 },
 	{ REASON_BAD_BYTE, "bad-byte", 403 },
@@ -33,6 +33,7 @@ static const struct {
 	{ REASON_HANDLER_DIED, "handler-died", 502 },
 	{ REASON_HANDLER_REDIRECT, "handler-redirect", 502 },
 	{ REASON_HANDLER_TIMEOUT, "handler-timeout", 504 },
+	{ REASON_BACKEND_REFUSED, "backend-refused", 502 },
 	{ REASON_BUSY, "busy", 503 },
 	{ REASON_OVERLOADED, "overloaded", 503 },
 	{ REASON_POLICY_ERROR, "policy-error", 500 },

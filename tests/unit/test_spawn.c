@@ -89,8 +89,8 @@ output(const struct spawn_command *c)
 	struct spawn_child child = start(c);
 	const char *text;
 
-	spawn_close(&child.in);
-	text = read_all(child.out);
+	spawn_close(&child.h.in);
+	text = read_all(child.h.out);
 	spawn_reap(&child, -1, io_now() + LONG);
 	spawn_end(&child, 1);
 	return text;
@@ -113,28 +113,28 @@ test_pipes(void)
 	struct spawn_child child = start(&c);
 	char want[PATH_MAX + 32];
 
-	ok(child.pid > 0 && child.in > 2 && child.out > 2 && child.err > 2 &&
-		child.exec_errno == &cells[1],
+	ok(child.pid > 0 && child.h.in > 2 && child.h.out > 2 &&
+		child.h.err > 2 && child.exec_errno == &cells[1],
 	    "a child and three pipes");
-	ok((fcntl(child.in, F_GETFD) & fcntl(child.out, F_GETFD) &
-	       fcntl(child.err, F_GETFD) & FD_CLOEXEC) != 0,
+	ok((fcntl(child.h.in, F_GETFD) & fcntl(child.h.out, F_GETFD) &
+	       fcntl(child.h.err, F_GETFD) & FD_CLOEXEC) != 0,
 	    "… closed on exec");
-	ok((fcntl(child.in, F_GETFL) & O_NONBLOCK) != 0,
+	ok((fcntl(child.h.in, F_GETFL) & O_NONBLOCK) != 0,
 	    "its input does not wait");
-	ok(write(child.in, "in\n", 3) == 3, "some input");
-	spawn_close(&child.in);
-	ok(child.in == -1, "… and its end");
-	spawn_close(&child.in);
+	ok(write(child.h.in, "in\n", 3) == 3, "some input");
+	spawn_close(&child.h.in);
+	ok(child.h.in == -1, "… and its end");
+	spawn_close(&child.h.in);
 	snprintf(want, sizeof(want), "in\nname b\n%s\n", folder);
-	is_span(span_of(read_all(child.out)), want,
+	is_span(span_of(read_all(child.h.out)), want,
 	    "its arguments, variables and folder");
-	is_span(span_of(read_all(child.err)), "err\n", "its standard error");
+	is_span(span_of(read_all(child.h.err)), "err\n", "its standard error");
 	ok(spawn_reap(&child, -1, io_now() + LONG) && child.pid == 0 &&
 		child.status == 0 && !child.killed && cells[1] == 0,
 	    "it has ended");
 	ok(spawn_ended(&child) && spawn_reap(&child, -1, 0), "… for good");
 	spawn_end(&child, 1);
-	ok(child.out == -1 && child.err == -1, "all is closed");
+	ok(child.h.out == -1 && child.h.err == -1, "all is closed");
 }
 
 static void
@@ -145,8 +145,8 @@ test_input(void)
 
 	c.in = open(folder_file("input", "text", 0600), O_RDONLY | O_CLOEXEC);
 	child = start(&c);
-	ok(child.in == -1, "no pipe where the input is given");
-	is_span(span_of(read_all(child.out)), "texttext",
+	ok(child.h.in == -1, "no pipe where the input is given");
+	is_span(span_of(read_all(child.h.out)), "texttext",
 	    "… but what was given, under its name too (E69)");
 	spawn_reap(&child, -1, io_now() + LONG);
 	spawn_end(&child, 1);
@@ -229,8 +229,8 @@ test_group(void)
 	struct spawn_child child = start(&c);
 	char byte;
 
-	ok(read(child.out, &byte, 1) == 1 && getpgid(child.pid) == child.pid &&
-		getpgid(0) != child.pid,
+	ok(read(child.h.out, &byte, 1) == 1 &&
+		getpgid(child.pid) == child.pid && getpgid(0) != child.pid,
 	    "its own process group");
 	spawn_end(&child, 1);
 }
@@ -246,7 +246,7 @@ test_exec_fault(const char *file, const char *dir, int want, const char *name)
 
 	c.dir = dir;
 	child = start(&c);
-	ok(read(child.out, &byte, 1) == 0 &&
+	ok(read(child.h.out, &byte, 1) == 0 &&
 		spawn_reap(&child, -1, io_now() + LONG) &&
 		*child.exec_errno == want,
 	    "%s: %s", name, strerror(want));
@@ -359,7 +359,7 @@ test_ended(void)
 	ok(!spawn_reap(&child, wake, io_now() + LONG) && child.pid == pid,
 	    "… and is not waited for when there is something else");
 	close(wake);
-	spawn_close(&child.in);
+	spawn_close(&child.h.in);
 	while (!spawn_ended(&child))
 		poll(NULL, 0, 1);
 	ok(kill(pid, 0) == 0 && child.pid == pid, "it ended: still a zombie");
@@ -393,7 +393,7 @@ test_term(void)
 	char byte;
 
 	child = start(&c);
-	ok(read(child.out, &byte, 1) == 1, "one that ends in order");
+	ok(read(child.h.out, &byte, 1) == 1, "one that ends in order");
 	spawn_end(&child, 50);
 	ok(child.pid == 0 && child.status == 0 && !child.killed &&
 		strcmp(folder_text("told"), "told\n") == 0,
@@ -411,7 +411,7 @@ test_kill(void)
 	int64_t before;
 	char bytes[2];
 
-	ok(read(child.out, bytes, 1) == 1 && read(child.out, bytes, 1) == 1,
+	ok(read(child.h.out, bytes, 1) == 1 && read(child.h.out, bytes, 1) == 1,
 	    "one that does not listen, nor does its child (E76)");
 	before = io_now();
 	spawn_end(&child, 1);
@@ -419,7 +419,7 @@ test_kill(void)
 		child.status == SIGKILL && child.pid == 0,
 	    "it is killed when its time is over");
 	ok(is_empty_group(group), "… and all of its group with it");
-	ok(child.in == -1 && child.out == -1 && child.err == -1,
+	ok(child.h.in == -1 && child.h.out == -1 && child.h.err == -1,
 	    "its pipes are closed");
 }
 
@@ -433,7 +433,7 @@ test_left_behind(void)
 	pid_t group = child.pid;
 	char byte;
 
-	ok(read(child.out, &byte, 1) == 1 && read(child.out, &byte, 1) == 1,
+	ok(read(child.h.out, &byte, 1) == 1 && read(child.h.out, &byte, 1) == 1,
 	    "one with a child that does not listen");
 	spawn_end(&child, 50);
 	ok(child.killed && child.status == SIGTERM, "the leader is told");
@@ -449,7 +449,7 @@ test_background(void)
 	struct spawn_command c =
 	    shell("sleep 300 </dev/null >/dev/null 2>&1 & echo $!");
 	struct spawn_child child = start(&c);
-	pid_t pid = (pid_t)atoi(read_all(child.out));
+	pid_t pid = (pid_t)atoi(read_all(child.h.out));
 
 	ok(pid > 1 && spawn_reap(&child, -1, io_now() + LONG), "it has ended");
 	spawn_end(&child, 1);

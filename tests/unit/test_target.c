@@ -83,17 +83,6 @@ static const struct script_case scripts[] = {
 	{ "@/root/outdir/secret.cgi", "/x", NULL, MISSING, NULL, NULL, NULL },
 	{ "@/root/gone", "/gone", NULL, MISSING, NULL, NULL, NULL },
 	{ "@/root/loop", "/loop", NULL, MISSING, NULL, NULL, NULL },
-	/* E12 */
-	{ "proxy:fcgi://127.0.0.1:9000@/root/a.cgi", "/a.cgi", NULL, REASON_OK,
-	    "a.cgi", "/a.cgi", "" },
-	{ "proxy:balancer://name@/root/a.cgi", "/a.cgi", NULL, REASON_OK,
-	    "a.cgi", "/a.cgi", "" },
-	{ "proxy:unix:/run/x.sock|fcgi://localhost@/root/a.cgi", "/a.cgi", NULL,
-	    REASON_OK, "a.cgi", "/a.cgi", "" },
-	{ "proxy:fcgi://127.0.0.1:9000", "/", NULL, MISSING, NULL, NULL, NULL },
-	{ "proxy:fcgi:", "/", NULL, MISSING, NULL, NULL, NULL },
-	{ "proxy:", "/", NULL, MISSING, NULL, NULL, NULL },
-	{ "proxy:fcgi://", "/", "/etc/passwd", MISSING, NULL, NULL, NULL },
 	/* E24 */
 	{ "@/root/../other/secret.cgi", "/x", NULL, MISSING, NULL, NULL, NULL },
 	{ "@/root/../root/a.cgi", "/x", NULL, MISSING, NULL, NULL, NULL },
@@ -147,20 +136,6 @@ static const struct script_case scripts[] = {
 	{ "/", "/", "/bin/sh", MISSING, NULL, NULL, NULL },
 };
 
-/* "proxy:...@/root" too. */
-static struct span
-filename_of(const char *text)
-{
-	static char whole[PATH_MAX];
-	const char *sign = text == NULL ? NULL : strstr(text, "@/");
-
-	if (sign == NULL || sign == text)
-		return at(text);
-	snprintf(whole, sizeof(whole), "%.*s%s", (int)(sign - text), text,
-	    at(sign).p);
-	return span_of(whole);
-}
-
 static bool
 is_own(const struct target *t, const char *script)
 {
@@ -185,7 +160,7 @@ test_script(const struct script_case *c)
 	bool same = true;
 
 	memset(&t, 0x5A, sizeof(t));
-	e.script_filename = filename_of(c->filename);
+	e.script_filename = at(c->filename);
 	why = target_script(&e, root, &t);
 	snprintf(script, sizeof(script), "%s/%s", root,
 	    c->script == NULL ? "" : c->script);
