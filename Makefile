@@ -234,7 +234,7 @@ bench: $(PROGRAM) $(HELPERS)
 put = sed 's,/usr/bin/amp-cors-cgi,$(BINDIR)/amp-cors-cgi,g' $1 >$2 && \
 	chmod $3 $2
 MANUALS = $(wildcard man/*.8 man/*.5)
-SAMPLES = $(wildcard README.md INSTALL NEWS LICENSE etc/*.* etc/*/*)
+SAMPLES = $(wildcard README.md INSTALL NEWS LICENSE etc/*.* etc/Caddyfile etc/*/*)
 
 install: $(PROGRAM)
 	install -d $(DESTDIR)$(BINDIR)
