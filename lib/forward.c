@@ -437,6 +437,8 @@ way_take(struct handler *h, char *room, size_t size, struct span *bytes)
 		return HANDLER_WAIT;
 	}
 	*bytes = take_answer(f);
+	h->over = f->state == FORWARD_ENDED && f->errors.n == 0 &&
+	    f->end[4] == WIRE_REQUEST_COMPLETE;
 	if (bytes->n > 0)
 		return HANDLER_BYTES;
 	if (f->errors.n > 0)

@@ -177,14 +177,15 @@ conclude(struct run *r, const struct handler *h, const struct reply *reply,
     const struct pump_result *result)
 {
 	enum reason why = result->why;
-	unsigned status = result->begun ? reply->status : 0;
+	bool sent = result->begun || why == REASON_OK;
+	unsigned status = sent ? reply->status : 0;
 
 	if (why == REASON_HANDLER_NOT_STARTED)
 		why = exec_failed(r, r->g->cells[r->slot]);
 	else if (result->detail != NULL)
 		snprintf(r->detail, sizeof(r->detail), "%s", result->detail);
 	if (why == REASON_OK)
-		r->x->way->finish(r->x, h->status, NULL, 0);
+		r->x->way->finish(r->x, h->status, result->rest, 2);
 	if (why == REASON_OK || why == REASON_CLIENT_GONE || result->begun)
 		gate_log(r->g, r->p,
 		    r->p->decision.reported && why == REASON_OK ?

@@ -54,7 +54,7 @@ struct handler_way {
 	void (*stop)(struct handler *h, int signal);
 	/* Has it ended, whoever may still hold its output open (E70)? */
 	bool (*ended)(const struct handler *h);
-	/* After HANDLER_END; sets `status` and `note`. */
+	/* After HANDLER_END, or once `over`; sets `status` and `note`. */
 	struct handler_fate (*fate)(struct handler *h);
 };
 
@@ -65,6 +65,7 @@ struct handler {
 	bool owes;      /* has bytes of its own to send: poll in, then flush();
 			where in is -1, try again a little later */
 	bool ready;     /* has output that poll cannot see */
+	bool over;      /* what take() gave last was the end, and in order */
 	int status;     /* its exit status, once known */
 	char note[256]; /* how it ended, for the log; empty: in order */
 };

@@ -205,6 +205,15 @@ is_complete(const struct pump *p)
 	return p->headed && p->job->reply->left == 0;
 }
 
+/* A small answer can go out together with its end: one call, one wake-up. */
+static bool
+rest_fits(const struct pump *p)
+{
+	return p->handler->over && p->headed &&
+	    p->head.n + p->body.n <= EXCHANGE_FINISH_MAX &&
+	    reply_end(p->job->reply) == REASON_OK;
+}
+
 static void
 output_take(struct pump *p, struct span bytes)
 {
@@ -214,7 +223,9 @@ output_take(struct pump *p, struct span bytes)
 	if (p->exited != 0)
 		p->tail += bytes.n;
 	output_rewrite(p, bytes);
-	if (pending(p) && !p->done)
+	if (rest_fits(p))
+		p->output_ended = true;
+	else if (pending(p) && !p->done)
 		output_send(p);
 }
 
@@ -468,7 +479,7 @@ judge(struct pump *p)
 	const struct reply *r = p->job->reply;
 	struct handler *h = p->handler;
 	struct handler_fate fate = h->way->fate(h);
-	bool unsized = r->left == UINT64_MAX && !r->bodiless;
+	bool unsized = r->left == UINT64_MAX;
 
 	if (!p->headed)
 		end(p, fate.headless, told_by(h, "no whole header block"));
@@ -485,6 +496,13 @@ judge(struct pump *p)
 			r->warning != NULL || !r->untyped ?
 			    r->warning :
 			    "no Content-Type, which mail clients need"));
+}
+
+/* Nothing is left to be sent but what goes out with the end. */
+static bool
+is_over(const struct pump *p)
+{
+	return p->output_ended && (!pending(p) || rest_fits(p));
 }
 
 struct pump_result
@@ -505,10 +523,12 @@ pump_run(const struct pump_job *job)
 		input_move(&p);
 	if (p.handler->owes)
 		handler_flush(&p);
-	while (!p.done && !(p.output_ended && !pending(&p)))
+	while (!p.done && !is_over(&p))
 		turn(&p);
 	if (!p.done)
 		judge(&p);
+	p.result.rest[0] = p.head;
+	p.result.rest[1] = p.body;
 	errors_drain(&p);
 	return p.result;
 }

@@ -425,9 +425,13 @@ class TestOptions:
                         "peers = no.such")
         got = self.run(front, ["-n", "-c", "{ini}"])
         assert got.returncode == 78, got
-        for key in ("user =", "group =", "socket_owner =", "socket_group =",
-                    "peers:"):
-            assert f"{front.ini}: error: {key} no.such" in got.stderr
+        lines = front.ini.read_text().splitlines()
+        for key in "user", "group", "socket_owner", "socket_group", "peers":
+            line = f"{key} = no.such"
+            at = f"{lines.index(line) + 1}:{len(key) + 4}"
+            said = "'no.such'" if key == "peers" else line
+            assert f"{front.ini}:{at}: error: {said}" in got.stderr
+        assert len(got.stderr.splitlines()) == 5
         assert len(got.stderr.splitlines()) == 5
         got = self.run(front, ["-c", "{ini}"])
         assert got.returncode == 78, got

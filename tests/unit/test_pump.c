@@ -542,14 +542,19 @@ struct script_case {
 	bool waits_for_stop; /* says nothing before it is told to stop */
 	bool slow;           /* a clock must run out */
 	bool head;           /* the request is a HEAD */
+	bool over;           /* its last words tell that they are the last */
 	struct handler_fate fate;
 	const char *note;
 	size_t client; /* takes so much of the answer at once; 0: no limit */
 	enum reason why;
 	bool begun;
 	const char *sent, *errors, *detail;
-	const char *got; /* of the body; NULL: all of it */
+	const char *rest; /* left for the end; NULL: nothing */
+	const char *got;  /* of the body; NULL: all of it */
 };
+
+/* More than can go out with the end, with a header block before it. */
+static char large[EXCHANGE_FINISH_MAX + 1], large_sent[sizeof(large) + 256];
 
 static const struct script_case scripts[] = {
 	{ .name = "an answer",
@@ -653,6 +658,64 @@ static const struct script_case scripts[] = {
 	    .fate = { REASON_HANDLER_DIED, REASON_HANDLER_DIED },
 	    .begun = true,
 	    .sent = HEAD },
+
+	/* an end that is known before it is asked for */
+	{ .name = "a small answer, all for the end",
+	    .over = true,
+	    .steps = { OUT(PLAIN "body"), END },
+	    .sent = "",
+	    .rest = HEAD "body" },
+	{ .name = "… the last of one",
+	    .over = true,
+	    .steps = { OUT(PLAIN), OUT("bo"), OUT("dy"), END },
+	    .begun = true,
+	    .sent = HEAD "bo",
+	    .rest = "dy" },
+	{ .name = "… of one of a known length",
+	    .over = true,
+	    .steps = { OUT(SIZED("4") "body"), END },
+	    .sent = "",
+	    .rest = SIZED_HEAD("4") "body" },
+	{ .name = "… not of one that is not whole",
+	    .over = true,
+	    .steps = { OUT(SIZED("5") "body"), END },
+	    .fate = { REASON_HANDLER_BAD_ANSWER, REASON_OK },
+	    .why = REASON_HANDLER_BAD_ANSWER,
+	    .begun = true,
+	    .sent = SIZED_HEAD("5") "body",
+	    .detail = "the body ended early" },
+	{ .name = "… nor of one that is bad",
+	    .over = true,
+	    .steps = { OUT("hello\n\n"), END },
+	    .why = REASON_HANDLER_BAD_ANSWER,
+	    .sent = "",
+	    .detail = "a header line without a colon" },
+	{ .name = "… nor of one without its header block",
+	    .over = true,
+	    .steps = { OUT("Content-Type: text/plain\n"), END },
+	    .fate = { REASON_HANDLER_BAD_ANSWER, REASON_OK },
+	    .why = REASON_HANDLER_BAD_ANSWER,
+	    .sent = "",
+	    .detail = "no whole header block" },
+	{ .name = "… nor of one that is too large",
+	    .over = true,
+	    .steps = { OUT(large), END },
+	    .begun = true,
+	    .sent = large_sent },
+	{ .name = "… but for the last of it, to a slow client",
+	    .over = true,
+	    .steps = { OUT(PLAIN), OUT("a body"), END },
+	    .client = 1,
+	    .begun = true,
+	    .sent = HEAD,
+	    .rest = "a body" },
+	{ .name = "… and with a status for the log",
+	    .over = true,
+	    .steps = { OUT(PLAIN), END },
+	    .note = "exit status 3",
+	    .sent = "",
+	    .rest = HEAD,
+	    .detail = "exit status 3" },
 
 	/* its input, which is one descriptor with its output */
 	{ .name = "a body",
@@ -846,6 +909,7 @@ script_take(struct handler *h, char *room, size_t size, struct span *bytes)
 	if (!script_speaks(s))
 		return HANDLER_WAIT;
 	s->step++;
+	h->over = s->c->over && step[1].kind == HANDLER_END;
 	script_settle(s);
 	*bytes = (struct span){ room, strlen(step->text) };
 	memcpy(room, step->text, bytes->n);
@@ -947,6 +1011,20 @@ is_scripted_result(const struct run *r, const struct script *s)
 }
 
 static bool
+is_rest(const struct pump_result *got, const char *want)
+{
+	struct buf all;
+	bool same;
+
+	buf_init(&all, 65536);
+	buf_add_span(&all, got->rest[0]);
+	buf_add_span(&all, got->rest[1]);
+	same = is_text(&all, want == NULL ? "" : want, "left for the end");
+	buf_free(&all);
+	return same;
+}
+
+static bool
 run_script(const struct script_case *c, bool unseen)
 {
 	static const struct field vary = { { "Vary", 4 }, { "Origin", 6 } };
@@ -975,6 +1053,7 @@ run_script(const struct script_case *c, bool unseen)
 	r.result = pump_run(&r.job);
 	same = is_scripted_result(&r, &s) &&
 	    is_text(&r.f.sent, c->sent, "sent") &&
+	    (c->why != REASON_OK || is_rest(&r.result, c->rest)) &&
 	    is_text(&r.f.errors, c->errors == NULL ? "" : c->errors,
 		"errors") &&
 	    is_given(&s);
@@ -1006,7 +1085,7 @@ test_no_spin(void)
 
 		make(&r, &plain);
 		script_make(&s, cases[i], false);
-		while (send(s.socket, s.c, 1000, MSG_DONTWAIT) > 0)
+		while (send(s.socket, large, sizeof(large), MSG_DONTWAIT) > 0)
 			;
 		r.job.handler = &s.h;
 		reply_init(&r.reply, &rules);
@@ -1100,6 +1179,10 @@ main(void)
 	sigaddset(&pipe, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &pipe, NULL); /* as the programs do */
 	folder_make();
+	memset(large, 'x', sizeof(large) - 1);
+	memcpy(large, PLAIN, strlen(PLAIN));
+	snprintf(large_sent, sizeof(large_sent), "%s%s", HEAD,
+	    large + strlen(PLAIN));
 	cells = spawn_cells(1);
 	log_open("test", in_folder("log"), LOG_INFO);
 	for (size_t i = 0; i < sizeof(quick) / sizeof(quick[0]); i++)
