@@ -37,7 +37,11 @@
 
 extern char **environ;
 
-enum { LISTENERS_MAX = 16, SYSTEMD_FIRST = 3 };
+enum {
+	LISTENERS_MAX = 16,
+	SYSTEMD_FIRST = 3,
+	FORWARDS_MS = 500 /* for a look at all servers to forward to */
+};
 
 /* --- the policy's faults --- */
 
@@ -467,7 +471,39 @@ resolve_handler(struct options *o)
 	return fault == NULL;
 }
 
-/* What only shows on this machine: programs and servers. */
+static bool
+forwarded_before(const struct conf_endpoint *ep, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (ep[j].handler == CONF_HANDLER_FORWARD &&
+		    strcmp(ep[j].forward, ep[i].forward) == 0)
+			return true;
+	return false;
+}
+
+/* Does anybody listen where requests are to go?  Looks for a moment only. */
+static void
+check_forwards(const struct conf *conf)
+{
+	const struct conf_endpoint *ep;
+	size_t n = conf_endpoints(conf, &ep);
+	int64_t until = io_now() + FORWARDS_MS;
+
+	for (size_t i = 0; i < n && io_now() < until; i++) {
+		const char *fault;
+
+		if (ep[i].handler != CONF_HANDLER_FORWARD ||
+		    forwarded_before(ep, i))
+			continue;
+		fault = forward_fault(ep[i].forward, until);
+		if (fault != NULL)
+			log_warnx("forward = %s: %s; start that server, let "
+				  "this user in, or name another one",
+			    ep[i].forward, fault);
+	}
+}
+
+/* What only shows on this machine: programs. */
 static bool
 check_machine(const struct conf *conf, const char *config,
     const struct options *o)
@@ -476,16 +512,13 @@ check_machine(const struct conf *conf, const char *config,
 	size_t n = conf_endpoints(conf, &ep);
 
 	for (size_t i = 0; i < n; i++) {
-		const char *fault;
+		const char *fault = ep[i].handler == CONF_HANDLER_EXEC ?
+		    target_fault(ep[i].exec) :
+		    NULL;
 
-		if (ep[i].handler == CONF_HANDLER_EXEC &&
-		    (fault = target_fault(ep[i].exec)) != NULL)
+		if (fault != NULL)
 			fprintf(stderr, "%s: warning: exec = %s %s\n", config,
 			    ep[i].exec, fault);
-		if (ep[i].handler == CONF_HANDLER_FORWARD &&
-		    (fault = forward_fault(ep[i].forward)) != NULL)
-			fprintf(stderr, "%s: warning: forward = %s: %s\n",
-			    config, ep[i].forward, fault);
 	}
 	return check_handlers(conf, config, o);
 }
@@ -596,6 +629,7 @@ server_run(const struct conf *conf, const struct options *o)
 	if (!door_open(&door, o, s))
 		return EX_OSERR;
 	if (load_peers(s, &door, &peers) && drop_privileges(s)) {
+		check_forwards(conf); /* as whom requests will be sent */
 		settle_signals();
 		log_info("listening on %s, %u handlers", door.name, s->threads);
 		status = serve(conf, o, &door, &peers);
@@ -648,7 +682,10 @@ server_begin(const struct conf *conf, const char *config,
 	}
 	if (!check_machine(conf, config, o))
 		return EX_CONFIG;
-	return o->check ? EX_OK : server_run(conf, o);
+	if (!o->check)
+		return server_run(conf, o);
+	check_forwards(conf);
+	return EX_OK;
 }
 
 static int

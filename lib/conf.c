@@ -495,6 +495,9 @@ finish_endpoint(struct loading *l, struct conf_draft *d, struct scan_place at)
 		conf_faults_warn(&l->faults, at,
 		    "leave it out; it is for exec and scripts",
 		    "exec_mode = replace means nothing without a program");
+	if (e->forward_keep > 0 && e->handler != CONF_HANDLER_FORWARD)
+		conf_faults_warn(&l->faults, at, "leave it out, or set forward",
+		    "forward_keep means nothing without forward");
 	l->conf->endpoint[l->conf->n++] = *e;
 }
 

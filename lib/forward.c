@@ -15,7 +15,6 @@
 enum {
 	ID = 1,               /* of the only request on a connection */
 	PARAMS_MAX = 1 << 20, /* far above what the front itself takes */
-	PROBE_MS = 500,
 	SMALL = 16384 /* a body's piece that is copied behind the head */
 };
 
@@ -59,7 +58,7 @@ forward_backend_free(struct forward_backend *b)
 }
 
 const char *
-forward_fault(const char *address)
+forward_fault(const char *address, int64_t until)
 {
 	struct io_address a;
 	int fd, error = 0;
@@ -70,7 +69,7 @@ forward_fault(const char *address)
 	fd = io_connect(&a);
 	if (fd == -1)
 		return errno == EAGAIN ? NULL : strerror(errno);
-	if (io_wait(fd, POLLOUT, io_now() + PROBE_MS) <= 0)
+	if (io_wait(fd, POLLOUT, until) <= 0)
 		error = ETIMEDOUT;
 	else
 		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n);
@@ -155,13 +154,24 @@ stop_sending(struct forward *f)
 	f->h.ready = true;
 }
 
-/* There will be no answer, and why. */
+/* There will be no answer, for a reason of the backend's or of ours. */
 static void
-fail(struct forward *f, const char *what)
+fail(struct forward *f, enum reason why, const char *what)
 {
 	set_note(f, what);
 	stop_sending(f);
+	f->why = why;
 	f->state = FORWARD_CLOSED;
+}
+
+/* No connection, with this errno: did we want for something? */
+static enum reason
+reason_of(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+		error == ENOMEM ?
+	    REASON_OVERLOADED :
+	    REASON_BACKEND_REFUSED;
 }
 
 /* A Unix socket whose queue was full when it was tried last. */
@@ -172,7 +182,7 @@ connect_again(struct forward *f)
 		return true;
 	attach(f, io_connect(&f->backend->address));
 	if (f->h.in == -1 && errno != EAGAIN)
-		fail(f, strerror(errno));
+		fail(f, reason_of(errno), strerror(errno));
 	return f->h.in != -1;
 }
 
@@ -194,7 +204,7 @@ send_pieces(struct forward *f, struct iovec iov[], size_t n)
 	else if (f->connected)
 		stop_sending(f);
 	else
-		fail(f, strerror(errno));
+		fail(f, reason_of(errno), strerror(errno));
 	return sent;
 }
 
@@ -204,7 +214,7 @@ owe_body(struct forward *f, struct span body)
 {
 	wire_add(&f->owed, WIRE_STDIN, ID, body);
 	if (f->owed.failed) /* a part of it may be in there */
-		fail(f, strerror(ENOMEM));
+		fail(f, REASON_OVERLOADED, strerror(ENOMEM));
 }
 
 /* The next record of a body that lies in a file. */
@@ -217,7 +227,7 @@ owe_file(struct forward *f)
 	ssize_t n = read(f->file, bytes, want);
 
 	if (n <= 0) {
-		fail(f, "the body that was spooled cannot be read");
+		fail(f, REASON_OVERLOADED, "its body cannot be read again");
 		return;
 	}
 	f->file_left -= (uint64_t)n;
@@ -233,7 +243,7 @@ owe_more(struct forward *f)
 	if (f->file_left == 0 && f->body_ends && !f->broken) {
 		wire_add_eof(&f->owed, WIRE_STDIN, ID);
 		if (f->owed.failed)
-			fail(f, strerror(ENOMEM));
+			fail(f, REASON_OVERLOADED, strerror(ENOMEM));
 		f->body_ends = false;
 		f->sent_all = true; /* once that is flushed */
 	}
@@ -287,6 +297,7 @@ way_give(struct handler *h, struct span body)
 {
 	struct forward *f = forward_of(h);
 	struct iovec iov[2];
+	bool moved;
 	ssize_t n;
 
 	/* a small body goes out with the head, and costs no call of its own */
@@ -294,11 +305,10 @@ way_give(struct handler *h, struct span body)
 		owe_body(f, body);
 		return f->broken ? -1 : (ssize_t)body.n;
 	}
-	if (h->owes)
-		way_flush(h);
+	moved = h->owes && way_flush(h);
 	if (h->owes || f->broken) {
 		errno = f->broken ? EPIPE : EAGAIN;
-		return -1;
+		return moved && !f->broken ? 0 : -1;
 	}
 	if (f->record_left == 0)
 		begin_record(f, body);
@@ -515,8 +525,7 @@ way_fate(struct handler *h)
 	case FORWARD_GOES_ON: /* it stands still behind a whole answer */
 		break;
 	}
-	return (struct handler_fate){ f->spoke ? REASON_HANDLER_DIED :
-						 REASON_BACKEND_REFUSED,
+	return (struct handler_fate){ f->spoke ? REASON_HANDLER_DIED : f->why,
 		f->state == FORWARD_CLOSED ? REASON_HANDLER_DIED : REASON_OK };
 }
 
@@ -558,6 +567,7 @@ forward_start(struct forward *f, struct forward_backend *b,
 
 	*f = (struct forward){ .h = { .way = &way, .err = -1, .owes = true },
 		.backend = b,
+		.why = REASON_BACKEND_REFUSED,
 		.connected = fd != -1,
 		.file = r->file,
 		.file_left = r->file != -1 ? r->length : 0,
@@ -565,10 +575,7 @@ forward_start(struct forward *f, struct forward_backend *b,
 	wire_reader_init(&f->reader);
 	attach(f, fd != -1 ? fd : io_connect(&b->address));
 	if (f->h.in == -1 && errno != EAGAIN) {
-		enum reason why = errno == EMFILE || errno == ENFILE ||
-			errno == ENOBUFS || errno == ENOMEM ?
-		    REASON_OVERLOADED :
-		    REASON_BACKEND_REFUSED;
+		enum reason why = reason_of(errno);
 
 		set_note(f, strerror(errno));
 		return why;
@@ -590,7 +597,7 @@ forward_end(struct forward *f)
 	/* in step for another request, or not at all */
 	bool kept = f->state == FORWARD_ENDED &&
 	    f->end[4] == WIRE_REQUEST_COMPLETE && f->sent_all &&
-	    f->owed.n == 0 && f->unread.n == 0 && !f->broken &&
+	    f->owed.n == 0 && f->unread.n == f->reader.padding && !f->broken &&
 	    idle_push(f->backend, f->h.in);
 
 	if (!kept && f->state == FORWARD_GOES_ON)

@@ -27,9 +27,9 @@ void forward_backend_free(struct forward_backend *b);
 
 /*
  * Does anybody listen there at the moment?  NULL, or why not, in words; waits
- * for half a second at most.
+ * no longer than until that moment of io_now().
  */
-const char *forward_fault(const char *address);
+const char *forward_fault(const char *address, int64_t until);
 
 struct forward_request {
 	char *const *vars; /* "NAME=value", the parameters */
@@ -60,7 +60,8 @@ struct forward {
 	struct span errors;   /* in there too: handed out after the answer */
 	unsigned char end[8]; /* the content of END_REQUEST */
 	size_t nend;
-	bool spoke; /* a byte of its answer has come */
+	bool spoke;      /* a byte of its answer has come */
+	enum reason why; /* there is none, where none came */
 	enum {
 		FORWARD_GOES_ON,
 		FORWARD_ENDED,  /* END_REQUEST, whole */

@@ -1,6 +1,7 @@
 #include "gate.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -12,19 +13,52 @@
 #include "log.h"
 #include "reply.h"
 
-/* A backend for each endpoint that forwards. */
+/* Endpoint i's address, or NULL where it forwards nothing. */
+static const char *
+address_of(const struct conf_endpoint *ep, size_t i)
+{
+	return ep[i].handler == CONF_HANDLER_FORWARD ? ep[i].forward : NULL;
+}
+
+/* The first endpoint that forwards where endpoint i does. */
+static size_t
+first_alike(const struct conf_endpoint *ep, size_t i)
+{
+	size_t j = 0;
+
+	while (address_of(ep, j) == NULL ||
+	    strcmp(address_of(ep, j), address_of(ep, i)) != 0)
+		j++;
+	return j;
+}
+
+/* What is kept for a server is kept once, whoever forwards to it (E105). */
+static unsigned
+most_kept(const struct conf_endpoint *ep, size_t n, size_t i)
+{
+	unsigned most = 0;
+
+	for (size_t j = i; j < n; j++)
+		if (address_of(ep, j) != NULL && first_alike(ep, j) == i &&
+		    ep[j].forward_keep > most)
+			most = ep[j].forward_keep;
+	return most;
+}
+
 static bool
 backends_new(struct gate *g)
 {
 	const struct conf_endpoint *ep;
-	size_t n = conf_endpoints(g->o.conf, &ep);
+	size_t n = conf_endpoints(g->o.conf, &ep), first;
 
 	g->backends = calloc(n, sizeof(struct forward_backend *));
 	for (size_t i = 0; g->backends != NULL && i < n; i++) {
-		if (ep[i].handler != CONF_HANDLER_FORWARD)
+		if (address_of(ep, i) == NULL)
 			continue;
-		g->backends[i] =
-		    forward_backend_new(ep[i].forward, ep[i].forward_keep);
+		first = first_alike(ep, i);
+		g->backends[i] = first < i ?
+		    g->backends[first] :
+		    forward_backend_new(ep[i].forward, most_kept(ep, n, i));
 		if (g->backends[i] == NULL)
 			return false;
 	}
@@ -38,7 +72,8 @@ backends_free(struct gate *g)
 	size_t n = conf_endpoints(g->o.conf, &ep);
 
 	for (size_t i = 0; g->backends != NULL && i < n; i++)
-		forward_backend_free(g->backends[i]);
+		if (address_of(ep, i) != NULL && first_alike(ep, i) == i)
+			forward_backend_free(g->backends[i]);
 	free(g->backends);
 }
 
@@ -236,11 +271,25 @@ answer_allowed(const struct gate *g, struct exchange *x,
 	gate_log(g, p, d->reason, reason_status(REASON_OK), NULL);
 }
 
+/* What was asked for, where there is nothing; for the log. */
+static const char *
+path_text(const struct cgienv *e, char *text, size_t size)
+{
+	struct span query, head = e->script_name, tail = e->path_info;
+
+	if (head.p == NULL && tail.p == NULL)
+		head = path_of_uri(e->request_uri, &query).head;
+	snprintf(text, size, "path %.*s%.*s", (int)head.n, head.p, (int)tail.n,
+	    tail.p);
+	return text;
+}
+
 bool
 gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 {
 	struct policy_decision *d = &p->decision;
 	enum reason why;
+	char text[512];
 	bool differ;
 
 	p->began = io_now();
@@ -260,7 +309,10 @@ gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 	} else
 		policy_decide(&p->endpoint->policy, &p->env.policy, d);
 	if (d->verdict != POLICY_ALLOW && !d->reported)
-		gate_answer(g, x, p, d->reason, NULL);
+		gate_answer(g, x, p, d->reason,
+		    d->reason == REASON_NO_ENDPOINT ?
+			path_text(&p->env, text, sizeof(text)) :
+			NULL);
 	else if (x->authorizer || p->endpoint->handler == CONF_HANDLER_NONE)
 		answer_allowed(g, x, p);
 	else

@@ -29,6 +29,31 @@ struct run {
 	char detail[256]; /* for the log; empty: nothing to say */
 };
 
+/* The script that the web server names, in the way that it names it. */
+static enum reason
+find_script(struct run *r)
+{
+	const char *root = r->p->endpoint->scripts;
+	const struct cgienv *e = &r->p->env;
+	const struct gate_options *o = &r->g->o;
+	struct span named = e->script_filename;
+	enum reason why;
+
+	if (r->x->cgi && target_is_self(named)) {
+		named = e->path_translated;
+		why = target_action(e, root, r->target);
+	} else {
+		why = target_script(e, root, r->target);
+		if (why == REASON_OK && r->x->cgi)
+			target_interpreter(o->argc, o->argv, r->target);
+	}
+	if (why != REASON_OK)
+		snprintf(r->detail, sizeof(r->detail),
+		    "script %.*s, scripts = %.80s", (int)named.n, named.p,
+		    root);
+	return why;
+}
+
 /* Which file is to run, if any is [SPEC 4.1, 4.11, 5.1]. */
 static enum reason
 find_target(struct run *r)
@@ -44,12 +69,7 @@ find_target(struct run *r)
 	case CONF_HANDLER_EXEC:
 		return target_program(ep->exec, r->target);
 	case CONF_HANDLER_SCRIPTS:
-		if (r->x->cgi && target_is_self(e->script_filename))
-			return target_action(e, ep->scripts, r->target);
-		why = target_script(e, ep->scripts, r->target);
-		if (why == REASON_OK && r->x->cgi)
-			target_interpreter(o->argc, o->argv, r->target);
-		return why;
+		return find_script(r);
 	case CONF_HANDLER_FORWARD:
 		return REASON_OK;
 	case CONF_HANDLER_NONE: /* answered by gate_enter() */

@@ -24,7 +24,10 @@ struct gate {
 	int null;   /* standard input where there is no body */
 	int *cells; /* spawn_start()'s, one a slot */
 	struct gate_slot *slots;
-	/* one an endpoint, in their order; NULL where it forwards nothing */
+	/*
+	 * Each endpoint's, in their order, one for each address; NULL where it
+	 * forwards nothing.
+	 */
 	struct forward_backend **backends;
 	atomic_uint_least64_t next_id;
 };

@@ -1,5 +1,7 @@
 #include "path.h"
 
+#include <string.h>
+
 /* Reads the bytes of a path, one after the other. */
 struct reader {
 	struct span rest, next;
@@ -67,6 +69,12 @@ path_of_uri(struct span uri, struct span *query)
 {
 	struct path p = { .encoded = true };
 
+	*query = (struct span){ NULL, 0 };
+	if (uri.n == 0)
+		return p;
+	p.head = uri;
+	if (memchr(uri.p, '#', uri.n) != NULL)
+		return p;
 	*query = uri;
 	if (!span_cut(query, '?', &p.head) || query->n == 0)
 		*query = (struct span){ NULL, 0 };

@@ -15,7 +15,8 @@ struct path {
 
 /*
  * The path of a REQUEST_URI, and its query behind the '?'; either is absent
- * where the URI has none.
+ * where the URI has none.  Of one with a '#' anywhere, which some servers cut
+ * off and others do not, all is the path, which is then not plain.
  */
 struct path path_of_uri(struct span uri, struct span *query);
 

@@ -9,9 +9,9 @@
 #include "log.h"
 
 enum {
-	TICK = 1000,     /* how often, in ms, to look at what poll cannot see */
-	RETRY = 10,      /* how often, in ms, to try what poll cannot tell */
-	INPUT_TURNS = 16 /* pieces of input before output has its turn */
+	TICK = 1000, /* how often, in ms, to look at what poll cannot see */
+	RETRY = 10,  /* how often, in ms, to try what poll cannot tell */
+	TURNS = 16   /* pieces of one side before the other has its turn */
 };
 
 enum {
@@ -145,7 +145,7 @@ input_move(struct pump *p)
 	for (int i = 0; p->input_ready && !p->done; i++) {
 		if (p->input.n > 0)
 			input_give(p);
-		if (p->input.n > 0 || i == INPUT_TURNS)
+		if (p->input.n > 0 || i == TURNS)
 			return;
 		p->input_ready = input_fetch(p);
 	}
@@ -235,6 +235,7 @@ output_read(struct pump *p)
 {
 	struct handler *h = p->handler;
 	struct span bytes;
+	int turns = 0;
 
 	do {
 		switch (h->way->take(h, p->job->room, PUMP_ROOM, &bytes)) {
@@ -250,7 +251,7 @@ output_read(struct pump *p)
 			p->output_ended = true;
 			return;
 		}
-	} while (h->ready && !pending(p) && !p->done);
+	} while (h->ready && !pending(p) && !p->done && ++turns < TURNS);
 }
 
 /* What the handler sends of its own, as long as it does. */

@@ -36,15 +36,15 @@ struct pump_result {
 	 * it lies in the job's room and reply.
 	 */
 	struct span rest[2];
-	bool told;  /* the handler was told to stop: its grace has begun */
+	bool told; /* the handler was told to stop: its grace has begun */
 	const char *detail; /* for the log, or NULL; or in the handler */
 };
 
 /*
  * Runs until the handler's answer is whole and sent, but for what
- * exchange_way.finish() is to send, or until something failed: see SPEC 4.7 for the
- * reasons.  The handler may still be at work afterwards, in either case; its
- * status and note are set where its answer came to its end.
+ * exchange_way.finish() is to send, or until something failed: see SPEC 4.7
+ * for the reasons.  The handler may still be at work afterwards, in either
+ * case; its status and note are set where its answer came to its end.
  */
 struct pump_result pump_run(const struct pump_job *job);
 

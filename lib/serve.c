@@ -50,6 +50,7 @@ struct client {
 	void *passage;      /* while a request lives */
 	bool reserve;       /* it was accepted with the reserve descriptor */
 	bool added;         /* its descriptor is in the epoll set */
+	bool had_one;       /* a request, so that it may idle */
 	int64_t head_until; /* for the head that has begun; 0: none has */
 	int64_t drain_until;
 	_Atomic uint32_t armed; /* the last turn that the epoll set knows of */
@@ -410,6 +411,7 @@ client_next(struct serve *s, struct client *c)
 		return false;
 	}
 	conn_next(conn);
+	c->had_one = true;
 	c->head_until = 0;
 	if (conn->unread.n > 0)
 		return true;
@@ -529,7 +531,10 @@ client_head(struct worker *w, struct client *c)
 			client_close(s, c);
 			return;
 		case CONN_WAITS:
-			if (c->head_until == 0 && conn_begun(&c->conn))
+			/* what had begun may have been no head after all */
+			if (c->had_one && !conn_begun(&c->conn))
+				c->head_until = 0;
+			else if (c->head_until == 0)
 				c->head_until = from_now(s->o->head_timeout);
 			client_wait(s, c, STATE_HEAD, EPOLLIN,
 			    c->head_until != 0 ? c->head_until : idle_until(s));

@@ -286,7 +286,7 @@ class TestReport:
 PATHS = {
     "/amp": "top", "/amp/": "top", "/amp/x": "top", "/amp/ab": "top",
     "/amp/A": "top", "/amp/a": "a", "/amp/a/": "a", "/amp/a/b/c": "a",
-    "/amp/a?/../b": "a", "/amp/a?#": "a", "/amp/b?x=/amp/a": "b",
+    "/amp/a?/../b": "a", "/amp/a?%23": "a", "/amp/b?x=/amp/a": "b",
     # decoded, and once
     "/amp/%61": "a", "/%61mp/a": "a", "/amp%2fa": "a", "/amp%2Fa%2fx": "a",
     "/amp/%2561": "top", "/amp/%252e%252e/b": "top", "/amp/a%252f": "top",
@@ -302,6 +302,7 @@ PATHS = {
     "/amp/%u0061": None, "/amp/a%00": None, "/amp/a%00/b": None,
     # some servers take off what begins with '#', or make '_' of the others
     "/amp/a#": None, "/amp/a#x": None, "/amp/a#/../b": None, "/amp#/a": None,
+    "/amp/a?#": None, "/amp/a?x#": None, "/amp/a?x#y": None,
     "/amp/%01": None, "/amp/a%7f": None, "/amp/a\x01": None,
     # no path, or another one
     "http://localhost/amp/a": None, "//localhost/amp/a": None,
@@ -425,6 +426,16 @@ exec = {handler}""")
     def test_repeated(self, server, role):
         answer = self.ask(server, role, f"/none?{self.good}&{self.good}")
         assert answer.reason() == "source-origin-repeated"
+
+    @ROLES
+    @pytest.mark.parametrize("query", [None, ""])
+    @pytest.mark.parametrize("uri", [
+        "/none?a=1#&{}", "/none?#{}", "/none#?{}", "/none?{}#", "/none#{}"])
+    def test_fragment(self, server, role, uri, query):
+        """Some servers cut it off, others do not."""
+        answer = self.ask(server, role, uri.format(self.good), query=query)
+        assert answer.status == 404 and answer.reason() == "no-endpoint"
+        assert ours(answer.headers) == []
 
     def test_of_a_handler(self, server):
         """A Responder's query is QUERY_STRING, but for handler = none."""

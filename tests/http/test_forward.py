@@ -190,6 +190,10 @@ class TestBackend:
 # --- the policy -------------------------------------------------------------
 
 
+NOBODY = re.compile(r"^amp-cors-cgi: forward = (\S+): [A-Z][\w ]+; start that "
+                    r"server, let this user in, or name another one\n", re.M)
+
+
 def checked(front, *args):
     """The exit status of -n, and what it says."""
     got = subprocess.run([kit.FRONT, "-n", "-c", front.ini, *args],
@@ -201,14 +205,35 @@ class TestPolicy:
     @pytest.mark.parametrize("value", [
         "unix:{dir}/none.sock", "127.0.0.1:1", "[::1]:1"])
     def test_nobody_there(self, front, value):
-        """Not yet: that is a warning, for the server's check."""
+        """Not yet: a warning, for the server's check and at its start."""
         front.configure(whole="[policy]\nsenders = {sender}\n"
                         f"forward = {value}\n")
         assert checked(front) == (0, "")
         status, text = checked(front, "--listen", f"unix:{front.socket}")
         assert status == 0
         value = value.replace("{dir}", str(front.path))
-        assert f"warning: forward = {value}" in text
+        assert NOBODY.fullmatch(text)[1] == value, text
+        front.start()
+        told = NOBODY.findall(front.log())
+        assert told == [value], front.log()
+
+    @pytest.mark.parametrize("args", [(), ("-n",)])
+    def test_told_once(self, front, args):
+        """However many endpoints forward there; of each other one, too."""
+        there = front.backend.name
+        front.configure(whole=(
+            "[policy]\nsenders = {sender}\nforward = unix:{dir}/a.sock\n"
+            "[endpoint a]\npath = /amp/a\n[endpoint b]\npath = /amp/b\n"
+            "[endpoint c]\npath = /amp/c\nforward = 127.0.0.1:1\n"
+            f"[endpoint d]\npath = /amp/d\nforward = {there}\n"))
+        if args:
+            status, text = checked(front, "--listen", f"unix:{front.socket}")
+            assert status == 0
+        else:
+            front.start()
+            text = front.log()
+        assert NOBODY.findall(text) == [
+            f"unix:{front.path}/a.sock", "127.0.0.1:1"], text
 
     def test_it_comes_later(self, front):
         front.backend.stop()

@@ -26,12 +26,12 @@ enum { LONG = 60000, SMALL = 16384 };
 /* libc's, so that a socket takes as little as a test wants, and not always. */
 static size_t most = SIZE_MAX;
 static bool now_and_then;
+static unsigned turn;
 static atomic_uint calls;
 
 ssize_t
 sendmsg(int fd, const struct msghdr *m, int flags)
 {
-	static unsigned turn;
 	struct iovec iov[4];
 	struct msghdr less = *m;
 	size_t left = most;
@@ -509,6 +509,48 @@ test_streamed(size_t size, size_t piece, size_t takes, bool small_buffer)
 	backend_close(&k);
 }
 
+/* What is owed goes out first: that nothing of the body moved is no wait. */
+static void
+test_owed_first(void)
+{
+	struct span body = { text, SMALL + 1 };
+	struct backend k;
+	struct forward f;
+	struct buf got;
+	size_t owed;
+	ssize_t n;
+
+	backend_open(&k, false, 0);
+	f = start(&k, true);
+	let_in(&k);
+	owed = f.owed.n;
+	most = 10;
+	now_and_then = true;
+	turn = 0;
+	errno = 0;
+	n = give(&f, body);
+	ok(n == -1 && errno == EAGAIN && f.owed.n == owed,
+	    "a body behind a head, while nothing moves");
+	n = give(&f, body);
+	ok(n == 0 && f.owed.n == owed - 10 && f.h.owes,
+	    "… while no more than a part of the head does: %zd", n);
+	most = SIZE_MAX;
+	now_and_then = false;
+	n = give(&f, body);
+	ok(n == (ssize_t)body.n && !f.h.owes, "… once all of it has");
+	f.h.way->give_end(&f.h);
+	flush(&f);
+	while (listen_some(&k, 65536))
+		;
+	buf_init(&got, TALK_MAX);
+	ok(body_heard(&k, &got) == (ssize_t)body.n &&
+		memcmp(got.p, text, body.n) == 0,
+	    "… and the body is whole");
+	buf_free(&got);
+	forward_end(&f);
+	backend_close(&k);
+}
+
 /* A body that lies in a file, whole [E36]. */
 static void
 test_file(size_t size, bool small_buffer)
@@ -581,8 +623,8 @@ test_file_cut(void)
 	buf_free(&got);
 	answer_init(&a, 100);
 	answer_take(&a, &f.h);
-	ok(a.over && a.fate.headless == REASON_BACKEND_REFUSED &&
-		strstr(f.h.note, "cannot be read") != NULL,
+	ok(a.over && a.fate.headless == REASON_OVERLOADED &&
+		strstr(f.h.note, ": its body cannot be read again") != NULL,
 	    "… and says why: %s", f.h.note);
 	answer_free(&a);
 	forward_end(&f);
@@ -868,7 +910,8 @@ test_long_answer(struct backend *k)
 
 /* Flushes until it is known; then the handler's end says so. */
 static void
-is_refused(struct forward *f, const char *name)
+is_refused(struct forward *f, const char *name, enum reason why,
+    const char *note)
 {
 	struct answer a;
 
@@ -877,8 +920,7 @@ is_refused(struct forward *f, const char *name)
 	if (!f->h.ready)
 		io_wait(f->h.out, POLLIN, io_now() + LONG);
 	answer_take(&a, &f->h);
-	ok(a.over && a.fate.headless == REASON_BACKEND_REFUSED &&
-		strstr(f->h.note, ": Connection refused") != NULL,
+	ok(a.over && a.fate.headless == why && strstr(f->h.note, note) != NULL,
 	    "%s: %s", name, f->h.note);
 	answer_free(&a);
 	forward_end(f);
@@ -922,7 +964,8 @@ test_refused_tcp(void)
 	k.listener = -1;
 	why = forward_start(&f, k.b, &r);
 	if (why == REASON_OK)
-		is_refused(&f, "a port that nobody listens on");
+		is_refused(&f, "a port that nobody listens on",
+		    REASON_BACKEND_REFUSED, ": Connection refused");
 	else
 		ok(why == REASON_BACKEND_REFUSED, "a port: %s", f.h.note);
 	backend_close(&k);
@@ -1069,7 +1112,31 @@ test_backlog_gone(void)
 	close(k.listener);
 	k.listener = -1;
 	f[n - 1].h.way->flush(&f[n - 1].h);
-	is_refused(&f[n - 1], "a full queue of a backend that goes");
+	is_refused(&f[n - 1], "a full queue of a backend that goes",
+	    REASON_BACKEND_REFUSED, ": Connection refused");
+	for (size_t i = 0; i + 1 < n; i++)
+		forward_end(&f[i]);
+	backend_close(&k);
+}
+
+/* E81: no descriptor when there is a place, which is no fault of its own. */
+static void
+test_backlog_descriptors(void)
+{
+	struct forward f[QUEUE];
+	struct rlimit old, none;
+	struct backend k;
+	size_t n;
+
+	backend_open(&k, false, 0);
+	n = fill_queue(&k, f, QUEUE);
+	getrlimit(RLIMIT_NOFILE, &old);
+	none = (struct rlimit){ 3, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	f[n - 1].h.way->flush(&f[n - 1].h);
+	setrlimit(RLIMIT_NOFILE, &old);
+	is_refused(&f[n - 1], "a full queue, and then no descriptor",
+	    REASON_OVERLOADED, ": Too many open files");
 	for (size_t i = 0; i + 1 < n; i++)
 		forward_end(&f[i]);
 	backend_close(&k);
@@ -1107,25 +1174,25 @@ test_fault(bool tcp)
 	size_t n;
 
 	backend_open(&k, tcp, 0);
-	ok(forward_fault(k.address) == NULL, "somebody listens: %s",
-	    tcp ? "TCP" : "a Unix socket");
+	ok(forward_fault(k.address, io_now() + LONG) == NULL,
+	    "somebody listens: %s", tcp ? "TCP" : "a Unix socket");
 	hang_up(&k);
 	let_in(&k);
 	ok(is_closed(&k), "… and is not asked anything");
 	if (!tcp) {
 		n = fill_queue(&k, f, QUEUE);
-		ok(forward_fault(k.address) == NULL,
+		ok(forward_fault(k.address, io_now() + LONG) == NULL,
 		    "… nor does a full queue matter");
 		while (n-- > 0)
 			forward_end(&f[n]);
 	}
 	close(k.listener);
 	k.listener = -1;
-	fault = forward_fault(k.address);
+	fault = forward_fault(k.address, io_now() + LONG);
 	ok(fault != NULL && strcmp(fault, "Connection refused") == 0,
 	    "nobody does");
-	ok(forward_fault("unix:/nonexistent/x") != NULL &&
-		forward_fault("localhost:9000") != NULL,
+	ok(forward_fault("unix:/nonexistent/x", LONG) != NULL &&
+		forward_fault("localhost:9000", LONG) != NULL,
 	    "… nor at what is no address");
 	backend_close(&k);
 }
@@ -1188,6 +1255,54 @@ test_kept(void)
 	f = start(&k, false);
 	ok(knocks(&k), "a new one");
 	forward_end(&f);
+	backend_close(&k);
+}
+
+/* Padding behind the end is no part of another record. */
+static void
+test_kept_padding(void)
+{
+	enum { PADDING = 7 };
+	static const size_t late[] = { 0, 1, PADDING };
+	struct buf said;
+	struct backend k;
+	struct forward f;
+	struct answer a;
+
+	buf_init(&said, TALK_MAX);
+	talk_add(&said, "stdout:1:a stdout:1 " END_OK, PADDING);
+	backend_open(&k, false, 1);
+	for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+		f = ask(&k, KEPT " stdin:1");
+		say_bytes(&k, (struct span){ said.p, said.n - late[i] });
+		a = answer_of(&f, 100);
+		ok(a.over && !a.wrong && a.fate.cut == REASON_OK &&
+			span_eq(buf_span(&a.out), SPAN("a")),
+		    "an end with padding, of which %zu come later", late[i]);
+		answer_free(&a);
+		forward_end(&f);
+		if (late[i] > 0)
+			ok(is_closed(&k), "… not kept: they would come next");
+		else
+			ok(is_quiet(k.fd), "… kept");
+		f = start(&k, false);
+		ok(knocks(&k) == (late[i] > 0), "… the next request");
+		if (late[i] > 0) {
+			hang_up(&k);
+			let_in(&k);
+		}
+		flush(&f);
+		hears(&k, KEPT " stdin:1", "… is whole");
+		say_bytes(&k, buf_span(&said));
+		a = answer_of(&f, 100);
+		ok(a.over && span_eq(buf_span(&a.out), SPAN("a")),
+		    "… and so is its answer");
+		answer_free(&a);
+		f.broken = true; /* so that each begins with a new one */
+		forward_end(&f);
+		hang_up(&k);
+	}
+	buf_free(&said);
 	backend_close(&k);
 }
 
@@ -1507,6 +1622,7 @@ test_bodies(void)
 		1 << 20 };
 
 	test_small_body();
+	test_owed_first();
 	for (size_t i = 1; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		test_streamed(sizes[i], sizes[i], SIZE_MAX, true);
 	test_streamed(70000, 70000, 1, false);
@@ -1557,11 +1673,13 @@ main(void)
 	test_backlog();
 	test_backlog_ends();
 	test_backlog_gone();
+	test_backlog_descriptors();
 	test_no_descriptors();
 	test_addresses();
 	test_fault(false);
 	test_fault(true);
 	test_kept();
+	test_kept_padding();
 	test_not_kept();
 	test_stale();
 	test_bound();

@@ -113,7 +113,15 @@ static const struct gate_case cases[] = {
 	    .vars = { "REQUEST_METHOD=GET", V2 },
 	    .own = REASON_NO_ENDPOINT,
 	    .fields = "",
-	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS },
+	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
+		   " detail=\"path /elsewhere\"" },
+	{ .name = "… behind its script's name",
+	    .path = "/else",
+	    .vars = { "REQUEST_METHOD=GET", V2, "PATH_INFO=/where" },
+	    .own = REASON_NO_ENDPOINT,
+	    .fields = "",
+	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
+		   " detail=\"path /else/where\"" },
 	{ .name = "a preflight",
 	    .path = "/ok",
 	    .vars = { "REQUEST_METHOD=OPTIONS",
@@ -208,7 +216,17 @@ static const struct gate_case cases[] = {
 	    .vars = { "REQUEST_METHOD=GET", V2, "REQUEST_URI=/%2e%2e/decide" },
 	    .own = REASON_NO_ENDPOINT,
 	    .fields = "",
-	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS },
+	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
+		   " detail=\"path /decide\"" },
+	{ .name = "… with a '#', which may end its query or not",
+	    .path = "/decide",
+	    .vars = { "REQUEST_METHOD=GET", V1,
+		"REQUEST_URI=/decide?a=1#&" QUERY },
+	    .own = REASON_NO_ENDPOINT,
+	    .fields = "",
+	    .log = "deny 404 no-endpoint version=- endpoint=- method=GET "
+		   "sender=- origin=\"https://mail.google.com\" "
+		   "detail=\"path /decide\"" },
 	{ .name = "queries that differ, for one that has a handler",
 	    .path = "/ok",
 	    .vars = { "REQUEST_METHOD=GET", V2, "QUERY_STRING=a=b",
@@ -294,7 +312,16 @@ static const struct gate_case cases[] = {
 	    .vars = { "REQUEST_METHOD=GET", V2, "REQUEST_URI=/elsewhere" },
 	    .own = REASON_NO_ENDPOINT,
 	    .fields = "",
-	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS },
+	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
+		   " detail=\"path /ok\"" },
+	{ .name = "… which is all that there is",
+	    .path = "",
+	    .authorizer = true,
+	    .vars = { "REQUEST_METHOD=GET", V2, "REQUEST_URI=/else?x=y" },
+	    .own = REASON_NO_ENDPOINT,
+	    .fields = "",
+	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
+		   " detail=\"path /else\"" },
 	{ .name = "… at an endpoint without any handler",
 	    .path = "/decide",
 	    .authorizer = true,
@@ -403,7 +430,8 @@ static const struct gate_case cases[] = {
 	    .enters = true,
 	    .own = REASON_HANDLER_MISSING,
 	    .fields = ALLOW,
-	    .log = "allow 404 handler-missing" LOGGED "cgi" CLAIMS },
+	    .log = "allow 404 handler-missing" LOGGED "cgi" CLAIMS
+		   " detail=\"script @/cgi/none.cgi, scripts = @/cgi\"" },
 	{ .name = "no answer",
 	    .path = "/die",
 	    .vars = { "REQUEST_METHOD=GET", V2 },
@@ -952,17 +980,19 @@ backend_hear(struct backend *k, int fd)
 	talk_show(&k->heard, seen);
 }
 
-static void *
-backend_work(void *arg)
+static int
+backend_let_in(struct backend *k)
 {
-	struct backend *k = arg;
-	struct buf out;
-	int fd;
-
 	if (io_wait(k->listener, POLLIN, io_now() + 60000) <= 0)
 		abort();
-	fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
-	backend_hear(k, fd);
+	return accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static void
+backend_say(const struct backend *k, int fd)
+{
+	struct buf out;
+
 	buf_init(&out, TALK_MAX);
 	if (k->raw)
 		buf_add_span(&out, k->says);
@@ -970,6 +1000,16 @@ backend_work(void *arg)
 		talk_add(&out, k->says.p, 0);
 	send(fd, out.p, out.n, MSG_NOSIGNAL);
 	buf_free(&out);
+}
+
+static void *
+backend_work(void *arg)
+{
+	struct backend *k = arg;
+	int fd = backend_let_in(k);
+
+	backend_hear(k, fd);
+	backend_say(k, fd);
 	close(fd);
 	return NULL;
 }
@@ -1228,6 +1268,124 @@ test_forward_spool(struct gate *g)
 	backend_end(&k);
 }
 
+/* --- connections that are kept (E105) --- */
+
+enum { ALIKE = 3 };
+
+/* One who asks at an endpoint. */
+struct asker {
+	pthread_t thread;
+	struct gate *g;
+	unsigned slot;
+	bool good;
+};
+
+static void *
+ask_once(void *arg)
+{
+	static const char *const vars[] = { GET, V2, NULL };
+	static const char *const paths[ALIKE] = { "/a", "/b", "/c" };
+	struct asker *a = arg;
+	struct request r;
+
+	request_make(&r, paths[a->slot], vars, SPAN(""));
+	run(a->g, &r, a->slot);
+	a->good = span_eq(buf_span(&r.f.sent), SPAN(TEXT "body"));
+	request_free(&r);
+	return NULL;
+}
+
+static bool
+is_open(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN;
+}
+
+/* One request to each endpoint, all at once; how many connections are kept. */
+static unsigned
+ask_all(struct gate *g, struct backend *k, int fd[])
+{
+	struct asker a[ALIKE];
+	unsigned kept = 0, good = 0;
+
+	for (unsigned i = 0; i < ALIKE; i++) {
+		a[i] = (struct asker){ .g = g, .slot = i };
+		if (pthread_create(&a[i].thread, NULL, ask_once, &a[i]) != 0)
+			abort();
+	}
+	for (unsigned i = 0; i < ALIKE; i++) {
+		fd[i] = backend_let_in(k);
+		buf_clear(&k->bytes);
+		backend_hear(k, fd[i]);
+	}
+	for (unsigned i = 0; i < ALIKE; i++)
+		backend_say(k, fd[i]);
+	for (unsigned i = 0; i < ALIKE; i++) {
+		pthread_join(a[i].thread, NULL);
+		good += a[i].good;
+	}
+	for (unsigned i = 0; i < ALIKE; i++)
+		kept += is_open(fd[i]);
+	ok(good == ALIKE, "%u of %d are answered at once", good, ALIKE);
+	return kept;
+}
+
+/* Endpoints that forward to one address share what is kept for it. */
+static void
+test_keep(struct gate_options o, const char *endpoints, unsigned want)
+{
+	struct backend k;
+	struct gate *g;
+	unsigned kept;
+	char text[1024];
+	int fd[ALIKE];
+
+	snprintf(text, sizeof(text),
+	    "[policy]\nsenders = sender@company.example\n"
+	    "forward = unix:@/backend\n%s",
+	    endpoints);
+	o.conf = load("keep.ini", text, CONF_FOR_SERVER);
+	new_log();
+	backend_start(&k, PLAIN "body" DONE);
+	g = gate_new(&o);
+	kept = ask_all(g, &k, fd);
+	ok(kept == want, "%u connections are kept, of %u", kept, want);
+	gate_free(g);
+	kept = 0;
+	for (unsigned i = 0; i < ALIKE; i++) {
+		kept += is_open(fd[i]);
+		close(fd[i]);
+	}
+	ok(kept == 0, "… until the end");
+	backend_end(&k);
+	conf_free((struct conf *)o.conf);
+}
+
+static void
+test_keeps(struct gate_options o)
+{
+	test_keep(o,
+	    "forward_keep = 1\n[endpoint a]\npath = /a\n"
+	    "[endpoint b]\npath = /b\n[endpoint c]\npath = /c\n",
+	    1);
+	test_keep(o,
+	    "[endpoint a]\npath = /a\n"
+	    "[endpoint b]\npath = /b\nforward_keep = 2\n"
+	    "[endpoint c]\npath = /c\nforward_keep = 1\n",
+	    2);
+	test_keep(o,
+	    "forward_keep = 1\n[endpoint a]\npath = /a\n"
+	    "[endpoint b]\npath = /b\nforward_keep = 0\n"
+	    "[endpoint c]\npath = /c\nforward_keep = 3\n",
+	    3);
+	test_keep(o,
+	    "[endpoint a]\npath = /a\n[endpoint b]\npath = /b\n"
+	    "[endpoint c]\npath = /c\n",
+	    0);
+}
+
 /* --- exec_mode = replace --- */
 
 /* A whole CGI request in a process of its own; what it writes. */
@@ -1355,6 +1513,7 @@ main(void)
 	for (size_t i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++)
 		test_forward_case(g, &forwards[i]);
 	test_forward_spool(g);
+	test_keeps(o);
 	test_cgi(o);
 	test_replace(o);
 	gate_free(g);

@@ -360,7 +360,13 @@ test_uri(void)
 		{ "/a??", "/a", "?" },
 		{ "/?x", "/", "x" },
 		{ "/a%3fb?c", "/a%3fb", "c" },
-		{ "/a#b?c", "/a#b", "c" },
+		{ "/a#b?c", "/a#b?c", NULL },
+		{ "/a?b#c", "/a?b#c", NULL },
+		{ "/a?b=1#&c=d", "/a?b=1#&c=d", NULL },
+		{ "/a?#", "/a?#", NULL },
+		{ "/a#", "/a#", NULL },
+		{ "#", "#", NULL },
+		{ "/a%23b?c%23", "/a%23b", "c%23" },
 		{ "*", "*", NULL },
 		{ "?x", "", "x" },
 		{ "?", "", NULL },
@@ -378,6 +384,9 @@ test_uri(void)
 		    cases[i].uri == NULL ? "(none)" : cases[i].uri);
 		is_span(p.head, cases[i].path, "… its path");
 		is_span(query, cases[i].query, "… its query");
+		ok(uri.n == 0 || memchr(uri.p, '#', uri.n) == NULL ||
+			!path_is_plain(&p),
+		    "… and not plain, where a '#' is in it");
 		guard_free(&g);
 	}
 }

@@ -543,6 +543,7 @@ struct script_case {
 	bool slow;           /* a clock must run out */
 	bool head;           /* the request is a HEAD */
 	bool over;           /* its last words tell that they are the last */
+	bool floods;         /* it says its first words for ever */
 	struct handler_fate fate;
 	const char *note;
 	size_t client; /* takes so much of the answer at once; 0: no limit */
@@ -908,7 +909,7 @@ script_take(struct handler *h, char *room, size_t size, struct span *bytes)
 	s->wrong |= size != PUMP_ROOM;
 	if (!script_speaks(s))
 		return HANDLER_WAIT;
-	s->step++;
+	s->step += !s->c->floods;
 	h->over = s->c->over && step[1].kind == HANDLER_END;
 	script_settle(s);
 	*bytes = (struct span){ room, strlen(step->text) };
@@ -1104,6 +1105,43 @@ test_no_spin(void)
 	}
 }
 
+/* Errors without end are bounded by the clocks, and by the stop. */
+static bool
+run_flood(size_t stopped)
+{
+	static const struct script_case flood = { .floods = true,
+		.steps = { ERR("error\n") } };
+	const struct reply_rules rules = { .max_header = 100 };
+	const struct pump_case plain = { .timeout = 60,
+		.time_limit = stopped ? 60 : 1,
+		.kill_grace = 1 };
+	struct script s;
+	struct run r;
+	bool same;
+
+	alarm(30); /* where nothing bounds them */
+	make(&r, &plain);
+	if (stopped)
+		fake_stop(&r.f, SIGTERM);
+	script_make(&s, &flood, true);
+	r.job.handler = &s.h;
+	reply_init(&r.reply, &rules);
+	r.result = pump_run(&r.job);
+	same = r.result.why ==
+		(stopped ? REASON_HANDLER_DIED : REASON_HANDLER_TIMEOUT) &&
+	    r.result.told == stopped && s.stopped == stopped &&
+	    is_detail(r.result.detail,
+		stopped ? "told to stop" : "past `time_limit`") &&
+	    !r.result.begun && !s.wrong && r.f.errors.n > 65536;
+	reply_free(&r.reply);
+	free(r.job.room);
+	fake_free(&r.f);
+	buf_free(&s.got);
+	close(s.socket);
+	close(s.peer);
+	return same;
+}
+
 static bool
 slow_case(size_t i)
 {
@@ -1144,6 +1182,16 @@ run_slow(bool (*run)(size_t i), size_t n, bool good[])
 		waitpid(pid[i], &status, 0);
 		good[i] = status == 0;
 	}
+}
+
+static void
+test_floods(void)
+{
+	bool good[2];
+
+	run_slow(run_flood, 2, good);
+	ok(good[0], "errors without end, to time_limit");
+	ok(good[1], "… or to kill_grace, once told to stop");
 }
 
 static void
@@ -1191,6 +1239,7 @@ main(void)
 	test_not_started();
 	test_scripts();
 	test_no_spin();
+	test_floods();
 	ok(*folder_text("log") == '\0', "nothing of that is for our own log");
 	test_slow();
 	is_span(span_of(folder_text("log")),

@@ -4,7 +4,9 @@
  */
 #include "serve.h"
 
+#include <linux/sockios.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -830,6 +832,51 @@ test_head_timeout(void)
 	stop(&s);
 }
 
+/* Says it, and waits until the server has read it. */
+static void
+say_and_wait(struct server *s, int fd, struct span bytes)
+{
+	int64_t until = io_now() + LONG;
+	int other = call(s), left = 0;
+
+	say_bytes(fd, bytes);
+	while (ioctl(fd, SIOCOUTQ, &left) == 0 && left > 0 && io_now() < until)
+		sched_yield();
+	ok(left == 0, "a piece is read");
+	say(other, ASK("1", "answer") "stdin:1");
+	hears(other, SAYS("1", "answered"), "… and another request answered");
+	close(other);
+}
+
+/* E96: the end of a body that nobody waits for begins no head (SPEC 5.2). */
+static void
+test_late_end(void)
+{
+	const struct span end = SPAN("\1\5\0\1\0\0\0\0"),
+			  begin = SPAN("\1\1\0\2");
+	struct wants w = usual;
+	struct server s;
+	int kept, half;
+
+	w.head_timeout = 2;
+	start(&s, w);
+	kept = call(&s);
+	half = call(&s);
+	say(kept, "begin:1:2:k params:1:DO=answer params:1");
+	hears(kept, SAYS("1", "answered"), "an Authorizer's answer");
+	say(half, "begin:1:2:k params:1:DO=answer params:1");
+	hears(half, SAYS("1", "answered"), "another one's");
+	say_and_wait(&s, kept, (struct span){ end.p, 4 });
+	say_and_wait(&s, kept, span_skip(end, 4));
+	say_and_wait(&s, half, begin);
+	is_closed(half, "half a second head is closed in the end");
+	say(kept, "begin:2:2:k params:2:DO=answer params:2");
+	hears(kept, SAYS("2", "answered"),
+	    "… and not who ended its body late, in two pieces");
+	close(kept);
+	stop(&s);
+}
+
 static void
 test_idle_timeout(void)
 {
@@ -983,6 +1030,7 @@ main(void)
 	test_parked();
 	test_linger();
 	test_head_timeout();
+	test_late_end();
 	test_idle_timeout();
 	test_descriptors();
 	test_peers();
