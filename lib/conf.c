@@ -491,13 +491,6 @@ finish_endpoint(struct loading *l, struct conf_draft *d, struct scan_place at)
 		    "name them in senders or senders_file",
 		    "no senders: every request is refused");
 	check_origins(l, d);
-	if (e->replace && e->handler >= CONF_HANDLER_FORWARD)
-		conf_faults_warn(&l->faults, at,
-		    "leave it out; it is for exec and scripts",
-		    "exec_mode = replace means nothing without a program");
-	if (e->forward_keep > 0 && e->handler != CONF_HANDLER_FORWARD)
-		conf_faults_warn(&l->faults, at, "leave it out, or set forward",
-		    "forward_keep means nothing without forward");
 	l->conf->endpoint[l->conf->n++] = *e;
 }
 
@@ -524,6 +517,32 @@ check_two_handlers(struct loading *l, const struct section *s)
 		    "%s handlers in one section", n == 2 ? "two" : "several");
 }
 
+static bool
+is_own(const struct section *s, struct span key)
+{
+	return s->entry[conf_keys_find(key)] != NULL;
+}
+
+/* Keys of this section that say nothing to the handler it comes to. */
+static void
+check_of_handler(struct loading *l, const struct section *s,
+    const struct conf_endpoint *e)
+{
+	/* what [policy] says may be for some of the endpoints */
+	bool for_all = s->kind == CONF_IN_ENDPOINT || l->nendpoints == 0;
+
+	if (e->replace && e->handler >= CONF_HANDLER_FORWARD &&
+	    is_own(s, SPAN("exec_mode")))
+		conf_faults_warn(&l->faults, s->at,
+		    "leave it out; it is for exec and scripts",
+		    "exec_mode = replace means nothing without a program");
+	if (e->forward_keep > 0 && e->handler != CONF_HANDLER_FORWARD &&
+	    for_all && is_own(s, SPAN("forward_keep")))
+		conf_faults_warn(&l->faults, s->at,
+		    "leave it out, or set forward",
+		    "forward_keep means nothing without forward");
+}
+
 /* The keys of a section replace what is in the draft. */
 static void
 apply(struct loading *l, const struct section *s, struct conf_draft *d)
@@ -536,8 +555,10 @@ apply(struct loading *l, const struct section *s, struct conf_draft *d)
 		conf_keys[i].set(&l->reader, &conf_keys[i], e, d);
 		d->from[i] = e;
 	}
-	if (s->kind != CONF_IN_SERVER)
-		check_two_handlers(l, s);
+	if (s->kind == CONF_IN_SERVER)
+		return;
+	check_two_handlers(l, s);
+	check_of_handler(l, s, &d->endpoint);
 }
 
 static void

@@ -275,12 +275,20 @@ answer_allowed(const struct gate *g, struct exchange *x,
 static const char *
 path_text(const struct cgienv *e, char *text, size_t size)
 {
-	struct span query, head = e->script_name, tail = e->path_info;
+	struct span name = e->script_name, info = e->path_info;
+	struct span uri = e->request_uri, head = { NULL, 0 };
+	bool named = name.n + info.n > 0;
 
-	if (head.p == NULL && tail.p == NULL)
-		head = path_of_uri(e->request_uri, &query).head;
-	snprintf(text, size, "path %.*s%.*s", (int)head.n, head.p, (int)tail.n,
-	    tail.p);
+	/* what stands behind is the client's own, and may name a sender */
+	span_cut(&uri, '?', &head);
+	uri = head;
+	span_cut(&uri, '#', &head);
+	snprintf(text, size, "%s%.*s%.*s%s%.*s", named ? "path " : "",
+	    (int)name.n, name.p, (int)info.n, info.p,
+	    head.n == 0 ? "" :
+		named   ? " of URI " :
+			  "URI ",
+	    (int)head.n, head.p);
 	return text;
 }
 

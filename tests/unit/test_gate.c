@@ -217,7 +217,7 @@ static const struct gate_case cases[] = {
 	    .own = REASON_NO_ENDPOINT,
 	    .fields = "",
 	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
-		   " detail=\"path /decide\"" },
+		   " detail=\"path /decide of URI /%2e%2e/decide\"" },
 	{ .name = "… with a '#', which may end its query or not",
 	    .path = "/decide",
 	    .vars = { "REQUEST_METHOD=GET", V1,
@@ -226,7 +226,7 @@ static const struct gate_case cases[] = {
 	    .fields = "",
 	    .log = "deny 404 no-endpoint version=- endpoint=- method=GET "
 		   "sender=- origin=\"https://mail.google.com\" "
-		   "detail=\"path /decide\"" },
+		   "detail=\"path /decide of URI /decide\"" },
 	{ .name = "queries that differ, for one that has a handler",
 	    .path = "/ok",
 	    .vars = { "REQUEST_METHOD=GET", V2, "QUERY_STRING=a=b",
@@ -313,7 +313,7 @@ static const struct gate_case cases[] = {
 	    .own = REASON_NO_ENDPOINT,
 	    .fields = "",
 	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
-		   " detail=\"path /ok\"" },
+		   " detail=\"path /ok of URI /elsewhere\"" },
 	{ .name = "… which is all that there is",
 	    .path = "",
 	    .authorizer = true,
@@ -321,7 +321,7 @@ static const struct gate_case cases[] = {
 	    .own = REASON_NO_ENDPOINT,
 	    .fields = "",
 	    .log = "deny 404 no-endpoint version=- endpoint=-" CLAIMS
-		   " detail=\"path /else\"" },
+		   " detail=\"URI /else\"" },
 	{ .name = "… at an endpoint without any handler",
 	    .path = "/decide",
 	    .authorizer = true,
