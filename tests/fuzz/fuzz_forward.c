@@ -56,6 +56,7 @@ meet(struct talk_pair *t, size_t room)
 	t->f = (struct forward){
 		.h = { .way = way, .in = fd[0], .out = fd[0], .err = -1 },
 		.backend = backend,
+		.why = REASON_BACKEND_REFUSED,
 		.connected = true,
 		.sent_all = true,
 		.file = -1
