@@ -471,16 +471,6 @@ resolve_handler(struct options *o)
 	return fault == NULL;
 }
 
-static bool
-forwarded_before(const struct conf_endpoint *ep, size_t i)
-{
-	for (size_t j = 0; j < i; j++)
-		if (ep[j].handler == CONF_HANDLER_FORWARD &&
-		    strcmp(ep[j].forward, ep[i].forward) == 0)
-			return true;
-	return false;
-}
-
 /* Does anybody listen where requests are to go?  Looks for a moment only. */
 static void
 check_forwards(const struct conf *conf)
@@ -493,7 +483,7 @@ check_forwards(const struct conf *conf)
 		const char *fault;
 
 		if (ep[i].handler != CONF_HANDLER_FORWARD ||
-		    forwarded_before(ep, i))
+		    conf_forwards_first(ep, i) < i)
 			continue;
 		fault = forward_fault(ep[i].forward, until);
 		if (fault != NULL)

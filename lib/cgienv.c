@@ -243,8 +243,6 @@ without_proxy(struct span name)
 {
 	struct span rest = name, piece;
 
-	if (!span_starts(name, SPAN("proxy:")))
-		return name;
 	while (span_cut(&rest, '/', &piece))
 		if (piece.n == 0) /* between the slashes of "://" */
 			break;
@@ -262,7 +260,9 @@ settle(struct reading *r)
 	e->policy.sender = span_trim(e->policy.sender);
 	if (e->policy.sender.n == 0)
 		e->policy.sender = (struct span){ NULL, 0 };
-	e->script_filename = without_proxy(e->script_filename);
+	e->proxied = span_starts(e->script_filename, SPAN("proxy:"));
+	if (e->proxied)
+		e->script_filename = without_proxy(e->script_filename);
 	e->chunked = r->transfer.p != NULL || span_eq(r->length, SPAN("-1"));
 	e->has_length = span_number(r->length, INT64_MAX, &e->length);
 	e->loop = r->front.p != NULL;

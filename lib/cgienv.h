@@ -13,6 +13,7 @@ struct cgienv {
 	struct policy_request policy;
 	struct span script_name, path_info;
 	struct span script_filename; /* without Apache's "proxy:..." (E12) */
+	bool proxied;                /* which was there */
 	struct span path_translated, redirect_status;
 	struct span request_uri;
 	bool has_length; /* CONTENT_LENGTH is a number */

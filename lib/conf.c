@@ -881,6 +881,17 @@ conf_endpoints(const struct conf *c, const struct conf_endpoint **out)
 	return c->n;
 }
 
+size_t
+conf_forwards_first(const struct conf_endpoint *ep, size_t i)
+{
+	size_t j = 0;
+
+	while (ep[j].handler != CONF_HANDLER_FORWARD ||
+	    strcmp(ep[j].forward, ep[i].forward) != 0)
+		j++;
+	return j;
+}
+
 const struct conf_server *
 conf_server(const struct conf *c)
 {

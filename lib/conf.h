@@ -103,6 +103,12 @@ const struct conf_endpoint *conf_endpoint(const struct conf *c,
 /* All of them, for checks at the start. */
 size_t conf_endpoints(const struct conf *c, const struct conf_endpoint **out);
 
+/*
+ * The first of them that forwards to the address that ep[i] forwards to, i
+ * itself where there is none before it.  ep[i] must forward.
+ */
+size_t conf_forwards_first(const struct conf_endpoint *ep, size_t i);
+
 const struct conf_server *conf_server(const struct conf *c);
 
 /* The defaults of [server], for a process that has no policy that checks. */

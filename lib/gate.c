@@ -13,23 +13,12 @@
 #include "log.h"
 #include "reply.h"
 
-/* Endpoint i's address, or NULL where it forwards nothing. */
-static const char *
-address_of(const struct conf_endpoint *ep, size_t i)
+/* Is it the first that forwards there, so that the backend is its own? */
+static bool
+has_backend(const struct conf_endpoint *ep, size_t i)
 {
-	return ep[i].handler == CONF_HANDLER_FORWARD ? ep[i].forward : NULL;
-}
-
-/* The first endpoint that forwards where endpoint i does. */
-static size_t
-first_alike(const struct conf_endpoint *ep, size_t i)
-{
-	size_t j = 0;
-
-	while (address_of(ep, j) == NULL ||
-	    strcmp(address_of(ep, j), address_of(ep, i)) != 0)
-		j++;
-	return j;
+	return ep[i].handler == CONF_HANDLER_FORWARD &&
+	    conf_forwards_first(ep, i) == i;
 }
 
 /* What is kept for a server is kept once, whoever forwards to it (E105). */
@@ -39,7 +28,8 @@ most_kept(const struct conf_endpoint *ep, size_t n, size_t i)
 	unsigned most = 0;
 
 	for (size_t j = i; j < n; j++)
-		if (address_of(ep, j) != NULL && first_alike(ep, j) == i &&
+		if (ep[j].handler == CONF_HANDLER_FORWARD &&
+		    conf_forwards_first(ep, j) == i &&
 		    ep[j].forward_keep > most)
 			most = ep[j].forward_keep;
 	return most;
@@ -49,16 +39,15 @@ static bool
 backends_new(struct gate *g)
 {
 	const struct conf_endpoint *ep;
-	size_t n = conf_endpoints(g->o.conf, &ep), first;
+	size_t n = conf_endpoints(g->o.conf, &ep);
 
 	g->backends = calloc(n, sizeof(struct forward_backend *));
 	for (size_t i = 0; g->backends != NULL && i < n; i++) {
-		if (address_of(ep, i) == NULL)
+		if (ep[i].handler != CONF_HANDLER_FORWARD)
 			continue;
-		first = first_alike(ep, i);
-		g->backends[i] = first < i ?
-		    g->backends[first] :
-		    forward_backend_new(ep[i].forward, most_kept(ep, n, i));
+		g->backends[i] = has_backend(ep, i) ?
+		    forward_backend_new(ep[i].forward, most_kept(ep, n, i)) :
+		    g->backends[conf_forwards_first(ep, i)];
 		if (g->backends[i] == NULL)
 			return false;
 	}
@@ -72,7 +61,7 @@ backends_free(struct gate *g)
 	size_t n = conf_endpoints(g->o.conf, &ep);
 
 	for (size_t i = 0; g->backends != NULL && i < n; i++)
-		if (address_of(ep, i) != NULL && first_alike(ep, i) == i)
+		if (has_backend(ep, i))
 			forward_backend_free(g->backends[i]);
 	free(g->backends);
 }
@@ -208,6 +197,13 @@ gate_fault(struct exchange *x, enum reason why)
 
 /* --- the decision --- */
 
+/* Is the decision the answer, with the handler in the web server's hands? */
+static bool
+decides_alone(const struct exchange *x, const struct conf_endpoint *ep)
+{
+	return x->authorizer || ep->handler == CONF_HANDLER_NONE;
+}
+
 /*
  * Which endpoint?  Where only the URI tells what the client asked for, its
  * query counts where the server gave none [SPEC 1.7]; *differ where it gave
@@ -227,7 +223,7 @@ find_endpoint(const struct gate *g, const struct exchange *x, struct cgienv *e,
 	asked.uri = path_of_uri(e->request_uri, &query);
 	ep = conf_endpoint(g->o.conf, &asked);
 	*differ = false;
-	if (ep == NULL || !(x->authorizer || ep->handler == CONF_HANDLER_NONE))
+	if (ep == NULL || !decides_alone(x, ep))
 		return ep;
 	if (e->policy.query.p == NULL)
 		e->policy.query = query;
@@ -321,7 +317,7 @@ gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 		    d->reason == REASON_NO_ENDPOINT ?
 			path_text(&p->env, text, sizeof(text)) :
 			NULL);
-	else if (x->authorizer || p->endpoint->handler == CONF_HANDLER_NONE)
+	else if (decides_alone(x, p->endpoint))
 		answer_allowed(g, x, p);
 	else
 		return true;

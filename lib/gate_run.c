@@ -132,11 +132,10 @@ static void
 change_for_forward(const struct run *r, struct cgienv_change *c)
 {
 	const struct cgienv *e = &r->p->env;
-	struct span file = cgienv_get(r->x->vars, SPAN("SCRIPT_FILENAME"));
 
 	c->remote = true;
 	c->pass_authorization = true;
-	c->new_path = file.p != e->script_filename.p; /* E12 */
+	c->new_path = e->proxied;
 	c->script_name = e->script_name;
 	c->path_info = e->path_info;
 	c->script_filename = e->script_filename;
@@ -193,7 +192,7 @@ leave_child(struct run *r, const struct spawn_child *c, bool whole, bool told)
 
 /* What the pump came to: the end of the answer, or an answer of ours. */
 static void
-conclude(struct run *r, const struct handler *h, const struct reply *reply,
+conclude(struct run *r, const struct handler *h, struct reply *reply,
     const struct pump_result *result)
 {
 	enum reason why = result->why;
@@ -216,14 +215,19 @@ conclude(struct run *r, const struct handler *h, const struct reply *reply,
 		gate_answer(r->g, r->x, r->p, why, detail_of(r));
 	if (why != REASON_OK && result->begun)
 		r->x->way->cut(r->x);
+	reply_free(reply);
 }
 
-/*
- * Moves bytes until it is over; body: those of the exchange's own.  A request
- * at a backend is ended here, a child is the caller's.
- */
+/* How much of the body comes through the exchange, and so not by a spool. */
+static uint64_t
+streamed(const struct run *r)
+{
+	return r->spool.fd == -1 && r->p->env.has_length ? r->p->env.length : 0;
+}
+
+/* Moves bytes until it is over; then conclude() is to follow. */
 static struct pump_result
-run_handler(struct run *r, struct handler *h, uint64_t body)
+move(struct run *r, struct handler *h, struct reply *reply)
 {
 	const struct conf_endpoint *ep = r->p->endpoint;
 	const struct policy_decision *d = &r->p->decision;
@@ -235,44 +239,31 @@ run_handler(struct run *r, struct handler *h, uint64_t body)
 		.head_only = gate_is_head(&r->p->env),
 		.max_header = ep->limits.max_header,
 	};
-	struct reply reply;
 	const struct pump_job job = { .x = r->x,
-		.reply = &reply,
+		.reply = reply,
 		.handler = h,
 		.limits = &ep->limits,
 		.id = r->p->id,
 		.room = r->g->slots[r->slot].room,
-		.body = body };
-	struct pump_result result;
+		.body = streamed(r) };
 
-	reply_init(&reply, &rules);
-	result = pump_run(&job);
-	/* before the client can ask again, and want the same connection */
-	if (is_forward(r))
-		forward_end((struct forward *)h);
-	conclude(r, h, &reply, &result);
-	reply_free(&reply);
-	return result;
-}
-
-/* How much of the body comes through the exchange, and so not by a spool. */
-static uint64_t
-streamed(const struct run *r)
-{
-	return r->spool.fd == -1 && r->p->env.has_length ? r->p->env.length : 0;
+	reply_init(reply, &rules);
+	return pump_run(&job);
 }
 
 static enum reason
 run_child(struct run *r, const struct spawn_command *command)
 {
 	struct spawn_child child;
+	struct reply reply;
 	struct pump_result result;
 
 	if (spawn_start(command, &r->g->cells[r->slot], &child) == -1) {
 		snprintf(r->detail, sizeof(r->detail), "%s", strerror(errno));
 		return REASON_OVERLOADED;
 	}
-	result = run_handler(r, &child.h, streamed(r));
+	result = move(r, &child.h, &reply);
+	conclude(r, &child.h, &reply, &result);
 	leave_child(r, &child, result.why == REASON_OK, result.told);
 	return REASON_OK;
 }
@@ -287,6 +278,8 @@ run_forward(struct run *r)
 		.length = r->spool.length };
 	struct forward_backend *backend;
 	struct forward f;
+	struct reply reply;
+	struct pump_result result;
 	enum reason why;
 
 	conf_endpoints(r->g->o.conf, &all);
@@ -296,7 +289,10 @@ run_forward(struct run *r)
 		snprintf(r->detail, sizeof(r->detail), "%s", f.h.note);
 		return why;
 	}
-	run_handler(r, &f.h, streamed(r));
+	result = move(r, &f.h, &reply);
+	/* before the client can ask again, and want the same connection */
+	forward_end(&f);
+	conclude(r, &f.h, &reply, &result);
 	return REASON_OK;
 }
 

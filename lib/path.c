@@ -17,35 +17,9 @@ reader_of(const struct path *p)
 }
 
 static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = span_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte of an escape, "%2F", or BAD. */
-static int
-unescape(struct reader *r)
-{
-	int high, low;
-
-	if (r->rest.n < 3)
-		return BAD;
-	high = hex(r->rest.p[1]);
-	low = hex(r->rest.p[2]);
-	r->rest = span_skip(r->rest, 3);
-	if (high < 0 || low < 0)
-		return BAD;
-	low |= high << 4;
-	return low < ' ' || low == 0x7f ? BAD : low;
-}
-
-static int
 next(struct reader *r)
 {
-	unsigned char c;
+	int c;
 
 	if (r->rest.n == 0) {
 		r->rest = r->next;
@@ -54,14 +28,17 @@ next(struct reader *r)
 	if (r->rest.n == 0)
 		return END;
 	c = (unsigned char)*r->rest.p;
-	/* a server may take a fragment off, or a control byte for another */
-	if (r->encoded && (c == '#' || c < ' ' || c == 0x7f))
+	/* a server may take a fragment off, ... */
+	if (c == '#' && r->encoded)
 		return BAD;
-	if (c == '%' && r->encoded)
-		return unescape(r);
-	r->rest.p++;
-	r->rest.n--;
-	return c;
+	if (c == '%' && r->encoded) {
+		c = span_escape(&r->rest);
+	} else {
+		r->rest.p++;
+		r->rest.n--;
+	}
+	/* ... or a control byte for another; -1 is an escape that is none */
+	return r->encoded && (c < ' ' || c == 0x7f) ? BAD : c;
 }
 
 struct path

@@ -1,34 +1,19 @@
 #include "query.h"
 
-static int
-hex(char c)
-{
-	c = span_lower(c);
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The next decoded byte of *rest, which must not be empty. */
 static bool
 take(struct span *rest, char *c)
 {
-	int high, low;
+	int byte;
 
 	*c = rest->p[0];
 	if (*c != '%') {
 		*rest = span_skip(*rest, 1);
 		return true;
 	}
-	if (rest->n < 3)
-		return false;
-	high = hex(rest->p[1]);
-	low = hex(rest->p[2]);
-	if (high < 0 || low < 0 || high + low == 0)
-		return false;
-	*c = (char)(high * 16 + low);
-	*rest = span_skip(*rest, 3);
-	return true;
+	byte = span_escape(rest);
+	*c = (char)byte;
+	return byte > 0; /* nor a NUL */
 }
 
 static enum query_result

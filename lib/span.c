@@ -136,3 +136,27 @@ span_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
+
+static int
+hex(char c)
+{
+	c = span_lower(c);
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int
+span_escape(struct span *s)
+{
+	int high, low;
+
+	if (s->n < 3 || *s->p != '%')
+		return -1;
+	high = hex(s->p[1]);
+	low = hex(s->p[2]);
+	if (high < 0 || low < 0)
+		return -1;
+	*s = span_skip(*s, 3);
+	return high << 4 | low;
+}

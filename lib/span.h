@@ -57,6 +57,12 @@ bool span_word(struct span *rest, struct span *word);
 bool span_number(struct span s, uint64_t max, uint64_t *out);
 
 /*
+ * Takes the escape that *s begins with off it, "%2F" (RFC 3986 2.1): its byte,
+ * or -1 where that is none, and *s is left alone.
+ */
+int span_escape(struct span *s);
+
+/*
  * A printable byte that may stand in a header field, a log line or an address
  * without doubt: 0x21 to 0x7E.
  */

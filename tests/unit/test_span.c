@@ -193,6 +193,42 @@ test_bytes(void)
 	ok(moved == 0, "lower: A to Z alone");
 }
 
+static void
+test_escape(void)
+{
+	static const struct {
+		const char *text;
+		int byte;
+	} cases[] = {
+		{ "%41", 'A' },
+		{ "%4142", 'A' },
+		{ "%00", 0 },
+		{ "%ff", 0xFF },
+		{ "%aF", 0xAF },
+		{ "%2F%2f", '/' },
+		{ "", -1 },
+		{ "%", -1 },
+		{ "%4", -1 },
+		{ "41", -1 },
+		{ "a41", -1 },
+		{ "%%41", -1 },
+		{ "%4g", -1 },
+		{ "%g4", -1 },
+		{ "%+1", -1 },
+		{ "% 1", -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct guard g = guard_of(cases[i].text, strlen(cases[i].text));
+		struct span s = g.s;
+		int byte = span_escape(&s);
+
+		ok(byte == cases[i].byte && s.n == g.s.n - (byte < 0 ? 0 : 3),
+		    "escape \"%s\"", cases[i].text);
+		guard_free(&g);
+	}
+}
+
 int
 main(void)
 {
@@ -202,5 +238,6 @@ main(void)
 	test_rest();
 	test_number();
 	test_bytes();
+	test_escape();
 	return tap_done();
 }
