@@ -1,7 +1,7 @@
 # amp-cors-cgi, with GNU make.  This is for those who have the tools: ./check
 # and ./demo install them first.
 #
-#	make			./amp-cors-cgi
+#	make			./amp-cors-cgi and ./amp-cors
 #	make check		every test; each part of it alone: lint unit sanitize
 #				valgrind fuzz-replay install-test demo-test http
 #	make fuzz T=60		each fuzz target, for so many seconds
@@ -66,22 +66,28 @@ endif
 
 BUILD = build$(addprefix /,$(VARIANT))
 PROGRAM = $(if $(VARIANT),$(BUILD)/)amp-cors-cgi
+TOOL = $(if $(VARIANT),$(BUILD)/)amp-cors
 ARCHIVE = $(BUILD)/libamp.a
+# what the tool has besides
+TOOL_ARCHIVE = $(BUILD)/libtool.a
 
 # Each shared library costs a CGI program time at every request, so these are
 # linked statically where the system has them so.
 MACHINE := $(shell $(COMPILER) -dumpmachine)
 library = $(or $(filter /%,$(shell $(COMPILER) -print-file-name=lib$1.a)),-l$1)
-LIBRARIES := $(call library,fcgi) $(call library,iniparser)
+LIBRARIES := $(call library,fcgi) $(call library,iniparser) \
+	$(call library,cdb)
+TOOL_LIBS = -lcurl -lpsl -lidn2
 
-COMPILE = $(COMPILER) -std=c11 -D_GNU_SOURCE -Ilib -Itests/unit -Itests/fuzz \
-	-fPIE -pthread $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) $(VFLAGS)
+COMPILE = $(COMPILER) -std=c11 -D_GNU_SOURCE -Ilib -Itool -Itests/unit \
+	-Itests/fuzz -fPIE -pthread $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) $(VFLAGS)
 LINK = $(COMPILER) -pie -pthread $(HARDENING_LD) $(CFLAGS) $(VFLAGS) $(LDFLAGS)
 LIBS = $(LIBRARIES) $(LDLIBS)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $1))
 named = $(patsubst $1%.c,$(BUILD)/$2/%,$(wildcard $1*.c))
 LIB_OBJECTS := $(call objects,lib/*.c)
+TOOL_OBJECTS := $(call objects,tool/*.c)
 TESTS := $(call named,tests/unit/test_,unit)
 HELPERS := $(call named,tests/helpers/,helpers)
 REPLAYS := $(call named,tests/fuzz/fuzz_,replay)
@@ -90,20 +96,34 @@ FUZZERS := $(call named,tests/fuzz/fuzz_,fuzz)
 THREADED := $(sort $(filter $(TESTS),$(patsubst lib/%.c,$(BUILD)/unit/%,\
 	$(patsubst tests/unit/test_%.c,lib/%.c,$(shell grep -lsE \
 	'pthread\.h|stdatomic\.h|threads\.h' tests/unit/test_*.c lib/*.c)))))
-OBJECTS := $(LIB_OBJECTS) $(call objects,amp-cors-cgi.c tests/unit/*.c \
-	tests/helpers/*.c tests/fuzz/*.c)
+OBJECTS := $(LIB_OBJECTS) $(TOOL_OBJECTS) $(call objects,amp-cors-cgi.c \
+	amp-cors.c tests/unit/*.c tests/helpers/*.c tests/fuzz/*.c)
 
-all: $(PROGRAM)
+all: $(PROGRAM) $(TOOL)
 
 # everything that VARIANT can compile
-everything: $(PROGRAM) $(TESTS) $(HELPERS) $(REPLAYS)
+everything: $(PROGRAM) $(TOOL) $(TESTS) $(HELPERS) $(REPLAYS)
 
 $(PROGRAM): $(BUILD)/amp-cors-cgi.o $(ARCHIVE)
 	$(LINK) -o $@ $^ $(LIBS)
 
+$(TOOL): $(BUILD)/amp-cors.o $(TOOL_ARCHIVE) $(ARCHIVE)
+	$(LINK) -o $@ $^ $(TOOL_LIBS) $(LIBS)
+
 $(ARCHIVE): $(LIB_OBJECTS)
 	rm -f $@
 	ar rcs $@ $^
+
+$(TOOL_ARCHIVE): $(TOOL_OBJECTS)
+	rm -f $@
+	ar rcs $@ $^
+
+# the tests of what the tool has
+TOOL_TESTS := $(filter $(TESTS),$(call named,tool/,unit))
+$(TOOL_TESTS): $(BUILD)/unit/%: $(BUILD)/tests/unit/test_%.o $(TOOL_ARCHIVE) \
+    $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(TOOL_LIBS) $(LIBS)
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/test_%.o $(ARCHIVE)
 	@mkdir -p $(@D)
@@ -144,6 +164,7 @@ export PATH := $(PATH):/usr/sbin
 export TEST_DATA = tests/data
 export TEST_HELPERS = $(CURDIR)/$(BUILD)/helpers
 export FRONT = $(abspath $(PROGRAM))
+export AMP_CORS = $(abspath $(TOOL))
 runs = @failed=0; for t in $1; do \
 	    tests/run $2 $$(basename $$t) $3 $$t || failed=1; \
 	done; exit $$failed
@@ -205,7 +226,7 @@ demo-test: all
 
 # VARIANT=asan runs the same tests with a program that the sanitizers watch.
 http: export TEST_TIMEOUT = 900
-http: $(PROGRAM) $(HELPERS)
+http: $(PROGRAM) $(TOOL) $(HELPERS)
 	$(call runs,$(wildcard tests/http/test_*.py),$(if \
 	    $(VARIANT),$(VARIANT)-)http,$(PYTHON) tests/pytest-tap)
 
@@ -231,14 +252,15 @@ bench: $(PROGRAM) $(HELPERS)
 
 # The manuals and samples say /usr/bin/amp-cors-cgi; they are installed with
 # the path that the program has then.
-put = sed 's,/usr/bin/amp-cors-cgi,$(BINDIR)/amp-cors-cgi,g' $1 >$2 && \
+put = sed 's,/usr/bin/amp-cors,$(BINDIR)/amp-cors,g' $1 >$2 && \
 	chmod $3 $2
-MANUALS = $(wildcard man/*.8 man/*.5)
+MANUALS = $(wildcard man/*.8 man/*.5 man/*.1)
 SAMPLES = $(wildcard README.md INSTALL NEWS LICENSE etc/*.* etc/Caddyfile etc/*/*)
 
-install: $(PROGRAM)
+install: $(PROGRAM) $(TOOL)
 	install -d $(DESTDIR)$(BINDIR)
 	install -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/amp-cors-cgi
+	install -m 755 $(TOOL) $(DESTDIR)$(BINDIR)/amp-cors
 	@for f in $(MANUALS); do \
 	    d=$(DESTDIR)$(MANDIR)/man$${f##*.}; \
 	    echo "$$f -> $$d"; install -d $$d; \
@@ -259,13 +281,13 @@ install: $(PROGRAM)
 
 # The policy stays.
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/amp-cors-cgi
+	rm -f $(DESTDIR)$(BINDIR)/amp-cors-cgi $(DESTDIR)$(BINDIR)/amp-cors
 	rm -f $(foreach m,$(MANUALS),\
 	    $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m))
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
-	rm -rf build amp-cors-cgi
+	rm -rf build amp-cors-cgi amp-cors
 
 FORCE:
 

@@ -31,8 +31,8 @@
 #include "log.h"
 #include "peers.h"
 #include "serve.h"
+#include "version.h"
 
-#define VERSION "0.1.0"
 #define CONFIG "/etc/amp-cors/amp-cors.ini"
 
 extern char **environ;
