@@ -7,7 +7,6 @@
 #include "slurp.h"
 
 enum {
-	LISTS_FILE_MAX = 512 << 20,
 	LISTS_KEYS_MAX = 1 << 30, /* so that an offset fits a slot */
 	LISTS_FILES_MAX = 1 << 20,
 	LISTS_SLOTS_MIN = 64
@@ -174,17 +173,25 @@ put(struct lists *l, const struct rules_rule *rule, uint32_t file,
 }
 
 enum lists_result
+lists_put(struct lists *l, const struct rules_rule *rule, const char *file,
+    unsigned line)
+{
+	uint32_t id;
+
+	if (!file_id(l, file, &id) || !reserve(l, l->used + 1) ||
+	    !put(l, rule, id, line))
+		return LISTS_NO_MEMORY;
+	return LISTS_OK;
+}
+
+enum lists_result
 lists_add(struct lists *l, struct span rule, const char *file, unsigned line)
 {
 	struct rules_rule parsed;
-	uint32_t id;
 
 	if (!rules_parse(rule, l->fold_local, &parsed))
 		return LISTS_BAD_RULE;
-	if (!file_id(l, file, &id) || !reserve(l, l->used + 1) ||
-	    !put(l, &parsed, id, line))
-		return LISTS_NO_MEMORY;
-	return LISTS_OK;
+	return lists_put(l, &parsed, file, line);
 }
 
 static bool
@@ -240,11 +247,11 @@ lists_expected(struct span rule)
 }
 
 struct reading {
-	struct lists *l;
-	const char *file;
+	const char *name;
+	bool fold_local;
+	lists_rule_fn *rule;
 	lists_report_fn *report;
 	void *ctx;
-	uint32_t id;
 	unsigned line;
 	bool good;
 };
@@ -254,7 +261,7 @@ refuse(struct reading *r, unsigned column, const char *fault,
     const char *expected)
 {
 	r->good = false;
-	r->report(r->ctx, r->file, r->line, column, fault, expected);
+	r->report(r->ctx, r->name, r->line, column, fault, expected);
 }
 
 static void
@@ -271,21 +278,21 @@ bad_rule(struct reading *r, unsigned column, struct span rule)
 		    "line of its own");
 }
 
-/* False where memory is out; nothing more is read then. */
+/* False where whoever gets the rules wants no more. */
 static bool
 take_line(struct reading *r, struct span line)
 {
 	struct rules_rule parsed;
 	struct span rule = span_trim(line);
+	unsigned column;
 
 	if (rule.n == 0 || *rule.p == '#')
 		return true;
-	if (!rules_parse(rule, r->l->fold_local, &parsed)) {
-		bad_rule(r, (unsigned)(rule.p - line.p) + 1, rule);
-		return true;
-	}
-	return reserve(r->l, r->l->used + 1) &&
-	    put(r->l, &parsed, r->id, r->line);
+	column = (unsigned)(rule.p - line.p) + 1;
+	if (rules_parse(rule, r->fold_local, &parsed))
+		return r->rule(r->ctx, &parsed, r->line, column);
+	bad_rule(r, column, rule);
+	return true;
 }
 
 static struct span
@@ -297,6 +304,116 @@ skip_bom(struct reading *r, struct span text)
 	refuse(r, 1, "a byte order mark", "save the file without one");
 	r->line = 0;
 	return span_skip(text, 3);
+}
+
+static bool
+walk(struct reading *r, struct span text)
+{
+	struct span line;
+
+	text = skip_bom(r, text);
+	while (span_cut(&text, '\n', &line)) {
+		r->line++;
+		if (line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
+		if (!take_line(r, line))
+			return false;
+	}
+	return r->good;
+}
+
+/*
+ * A compiled list or another binary: one fault says it, where each of its
+ * "lines" would be no rule.
+ */
+static void
+refuse_binary(struct reading *r, struct span text, size_t nul)
+{
+	struct span head = { text.p, nul }, line = head;
+
+	while (span_cut(&head, '\n', &line))
+		r->line++;
+	/* an empty span has no line */
+	if (nul == 0)
+		r->line = 1;
+	refuse(r, (unsigned)line.n + 1, "a NUL byte: this is no text list",
+	    "name a text list; a compiled one is named in senders_cdb");
+}
+
+bool
+lists_walk_text(struct span text, const char *name, bool fold_local,
+    lists_rule_fn *rule, lists_report_fn *report, void *ctx)
+{
+	struct reading r = { .name = name,
+		.fold_local = fold_local,
+		.rule = rule,
+		.report = report,
+		.ctx = ctx,
+		.good = true };
+	const char *nul = text.n == 0 ? NULL : memchr(text.p, '\0', text.n);
+
+	if (nul == NULL)
+		return walk(&r, text);
+	refuse_binary(&r, text, (size_t)(nul - text.p));
+	return false;
+}
+
+/* False, and reported, where it cannot be read; all->p is the caller's. */
+static bool
+read_file(const char *file, lists_report_fn *report, void *ctx,
+    struct slurp *all)
+{
+	const char *fault = slurp(file, LISTS_FILE_MAX, all);
+
+	if (fault != NULL)
+		report(ctx, file, 0, 0, fault,
+		    "name a regular file of at most 512M that can be read");
+	return fault == NULL;
+}
+
+bool
+lists_walk(const char *file, bool fold_local, lists_rule_fn *rule,
+    lists_report_fn *report, void *ctx)
+{
+	struct slurp all;
+	bool good;
+
+	if (!read_file(file, report, ctx, &all))
+		return false;
+	good = lists_walk_text((struct span){ all.p, all.n }, file, fold_local,
+	    rule, report, ctx);
+	free(all.p);
+	return good;
+}
+
+/* A file on its way into a list. */
+struct adding {
+	struct lists *l;
+	uint32_t file;
+	bool full; /* memory is out */
+	lists_report_fn *report;
+	void *ctx;
+};
+
+static bool
+add_rule(void *ctx, const struct rules_rule *rule, unsigned line,
+    unsigned column)
+{
+	struct adding *a = ctx;
+
+	/* its room is reserved */
+	(void)column;
+	a->full = !put(a->l, rule, a->file, line);
+	return !a->full;
+}
+
+static void
+pass_report(void *ctx, const char *file, unsigned line, unsigned column,
+    const char *fault, const char *expected)
+{
+	struct adding *a = ctx;
+
+	a->report(a->ctx, file, line, column, fault, expected);
 }
 
 static size_t
@@ -312,50 +429,56 @@ count_lines(struct span text)
 	return n;
 }
 
-/* False where memory is out. */
 static bool
-take_text(struct reading *r, struct span text)
+add_text(struct adding *a, struct span text, const char *file)
 {
-	struct span line;
+	bool good;
 
-	/* one allocation instead of a dozen that are copied each time */
-	if (!file_id(r->l, r->file, &r->id) ||
-	    !reserve(r->l, r->l->used + count_lines(text)))
-		return false;
-	text = skip_bom(r, text);
-	while (span_cut(&text, '\n', &line)) {
-		r->line++;
-		if (line.n > 0 && line.p[line.n - 1] == '\r')
-			line.n--;
-		if (!take_line(r, line))
-			return false;
-	}
-	return true;
+	/* at once, instead of a dozen times, each of them a copy */
+	a->full = !file_id(a->l, file, &a->file) ||
+	    !reserve(a->l, a->l->used + count_lines(text));
+	good = !a->full &&
+	    lists_walk_text(text, file, a->l->fold_local, add_rule, pass_report,
+		a);
+	if (a->full)
+		a->report(a->ctx, file, 0, 0, "out of memory",
+		    "make the list shorter");
+	return good;
 }
 
 bool
 lists_text(struct lists *l, const char *file, lists_report_fn *report,
-    void *ctx)
+    void *ctx, struct stamp *stamp)
 {
-	struct reading r = { .l = l,
-		.file = file,
-		.report = report,
-		.ctx = ctx,
-		.good = true };
+	struct adding a = { .l = l, .report = report, .ctx = ctx };
 	struct slurp all;
-	const char *fault = slurp(file, LISTS_FILE_MAX, &all);
+	bool good;
 
-	if (fault != NULL) {
-		refuse(&r, 0, fault,
-		    "name a regular file of at most 512M that can be read");
+	*stamp = (struct stamp){ .there = false };
+	if (!read_file(file, report, ctx, &all))
 		return false;
-	}
-	if (!take_text(&r, (struct span){ all.p, all.n })) {
-		r.line = 0;
-		refuse(&r, 0, "out of memory", "make the list shorter");
-	}
+	*stamp = all.stamp;
+	good = add_text(&a, (struct span){ all.p, all.n }, file);
 	free(all.p);
-	return r.good;
+	return good;
+}
+
+bool
+lists_each(const struct lists *l, lists_entry_fn *each, void *ctx)
+{
+	for (size_t i = 0; i < l->nslots; i++) {
+		const struct slot *s = &l->slot[i];
+		struct lists_entry e;
+
+		if (s->n == 0)
+			continue;
+		e.key = (struct span){ l->keys.p + s->key, s->n };
+		e.deny = s->deny;
+		e.at = (struct rules_at){ l->file[s->file], s->line };
+		if (!each(ctx, &e))
+			return false;
+	}
+	return true;
 }
 
 static enum rules_answer

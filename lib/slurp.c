@@ -39,7 +39,10 @@ slurp_fd(int fd, const struct stat *st, struct slurp *out)
 		free(p);
 		return got == -1 ? strerror(errno) : "changes while it is read";
 	}
-	*out = (struct slurp){ .p = p, .n = size, .mode = st->st_mode };
+	*out = (struct slurp){ .p = p,
+		.n = size,
+		.mode = st->st_mode,
+		.stamp = stamp_of(st) };
 	return NULL;
 }
 

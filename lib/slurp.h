@@ -7,11 +7,13 @@
 #include <sys/types.h>
 
 #include "span.h"
+#include "stamp.h"
 
 struct slurp {
 	char *p; /* the caller's, to be freed */
 	size_t n;
 	mode_t mode;
+	struct stamp stamp; /* of the file that was read */
 };
 
 /*

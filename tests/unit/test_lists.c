@@ -39,8 +39,15 @@ on_report(void *ctx, const char *file, unsigned line, unsigned column,
 static bool
 load(struct lists *l, const char *file)
 {
+	struct stamp stamp, now = stamp_path(file);
+	bool good;
+
 	reports[0] = '\0';
-	return lists_text(l, file, on_report, (void *)(uintptr_t)file);
+	good = lists_text(l, file, on_report, (void *)(uintptr_t)file, &stamp);
+	/* what could not be read has no stamp */
+	if (stamp.there ? !stamp_eq(&stamp, &now) : good)
+		abort();
+	return good;
 }
 
 /* What the list says of an address or a literal: "allow FILE:3", "none". */
@@ -165,6 +172,37 @@ test_bad(void)
 	}
 }
 
+/* One fault in place of one a line, and no rule: it is another file. */
+static const struct {
+	const char *name, *in;
+	size_t n;
+	const char *want;
+} binary[] = {
+	{ "at the beginning", "\0a@b.example\nx\ny\n", 17, "1:1" },
+	{ "in a line", "a@b.example\nx\ny\0z\nx\n", 20, "3:2" },
+	{ "behind a line feed", "a@b.example\n\0\nx\n", 16, "2:1" },
+	{ "alone at the end", "a@b.example\0", 12, "1:12" },
+	{ "behind a byte order mark", "\xef\xbb\xbf\0", 4, "1:4" },
+};
+
+static void
+test_binary(void)
+{
+	char want[80];
+
+	for (size_t i = 0; i < sizeof(binary) / sizeof(*binary); i++) {
+		struct lists *l = lists_new(true);
+
+		ok(!load(l, write_file("bad", binary[i].in, binary[i].n)) &&
+			lists_count(l) == 0,
+		    "a NUL byte %s", binary[i].name);
+		snprintf(want, sizeof(want),
+		    "%s: a NUL byte: this is no text list\n", binary[i].want);
+		is_span(span_of(reports), want, binary[i].name);
+		lists_free(l);
+	}
+}
+
 static void
 test_unreadable(void)
 {
@@ -247,6 +285,119 @@ test_add(void)
 	lists_free(NULL);
 }
 
+/* What a walk hands out, as "line:column key", and where it is to stop. */
+struct walked {
+	char text[1024];
+	unsigned stop; /* line */
+};
+
+static bool
+on_rule(void *ctx, const struct rules_rule *rule, unsigned line,
+    unsigned column)
+{
+	struct walked *w = ctx;
+	size_t n = strlen(w->text);
+
+	snprintf(w->text + n, sizeof(w->text) - n, "%u:%u %s%.*s\n", line,
+	    column, rule->deny ? "!" : "", (int)rule->n, rule->key);
+	return line != w->stop;
+}
+
+static void
+on_bad_rule(void *ctx, const char *file, unsigned line, unsigned column,
+    const char *fault, const char *expected)
+{
+	struct walked *w = ctx;
+	size_t n = strlen(w->text);
+
+	(void)expected;
+	snprintf(w->text + n, sizeof(w->text) - n, "%s:%u:%u: %s\n", file, line,
+	    column, fault);
+}
+
+static const char walk_text[] = "# x\n"
+				" !a@B.example\r\n"
+				"\n"
+				"A@b.example\n"
+				"*@x\n"
+				"\t*@*.b.example";
+
+static void
+test_walk(void)
+{
+	struct walked w = { .stop = 0 };
+
+	ok(!lists_walk_text(SPAN(walk_text), "in", true, on_rule, on_bad_rule,
+	       &w),
+	    "a walk past a bad line");
+	is_span(span_of(w.text),
+	    "2:2 !a@b.example\n4:1 a@b.example\nin:5:1: no sender rule\n"
+	    "6:2 .b.example\n",
+	    "hands out the others");
+	w = (struct walked){ .stop = 2 };
+	ok(!lists_walk_text(SPAN(walk_text), "in", false, on_rule, on_bad_rule,
+	       &w),
+	    "one that is stopped");
+	is_span(span_of(w.text), "2:2 !a@b.example\n", "ends there");
+	w = (struct walked){ .stop = 0 };
+	ok(lists_walk(write_file("walk", walk_text, 32), false, on_rule,
+	       on_bad_rule, &w),
+	    "a file");
+	is_span(span_of(w.text), "2:2 !a@b.example\n4:1 A@b.example\n",
+	    "with local parts as they are");
+	w = (struct walked){ .stop = 0 };
+	ok(!lists_walk("/nonexistent/list", true, on_rule, on_bad_rule, &w),
+	    "no file");
+	is_span(span_of(w.text),
+	    "/nonexistent/list:0:0: No such file or directory\n", "says so");
+}
+
+static bool
+on_entry(void *ctx, const struct lists_entry *e)
+{
+	unsigned *seen = ctx;
+	struct span a = SPAN("a@b.example"), b = SPAN("@b.example");
+
+	if (span_eq(e->key, a) && !e->deny && e->at.line == 7)
+		*seen += 1;
+	else if (span_eq(e->key, b) && e->deny && e->at.line == 8)
+		*seen += 10;
+	else
+		*seen += 100;
+	return *seen != 11 || strcmp(e->at.file, "one") == 0;
+}
+
+static bool
+on_first(void *ctx, const struct lists_entry *e)
+{
+	(void)e;
+	*(unsigned *)ctx += 1;
+	return false;
+}
+
+static void
+test_each(void)
+{
+	static const char one[] = "one";
+	struct lists *l = lists_new(true);
+	struct rules_rule rule;
+	unsigned seen = 0;
+
+	ok(lists_each(l, on_entry, &seen) && seen == 0, "nothing yet");
+	ok(rules_parse(SPAN("A@B.example"), true, &rule) &&
+		lists_put(l, &rule, one, 7) == LISTS_OK &&
+		lists_put(l, &rule, one, 9) == LISTS_OK,
+	    "a rule that was read");
+	ok(lists_add(l, SPAN("*@b.example"), one, 7) == LISTS_OK &&
+		lists_add(l, SPAN("!*@b.example"), one, 8) == LISTS_OK,
+	    "an allow and a deny of one key");
+	ok(lists_each(l, on_entry, &seen) && seen == 11,
+	    "each key once, with what decides: %u", seen);
+	seen = 0;
+	ok(!lists_each(l, on_first, &seen) && seen == 1, "or not all of them");
+	lists_free(l);
+}
+
 static unsigned
 next_random(unsigned *state)
 {
@@ -324,13 +475,16 @@ main(void)
 	test_questions(true);
 	test_questions(false);
 	test_bad();
+	test_binary();
 	test_unreadable();
 	test_hints();
 	test_add();
+	test_walk();
+	test_each();
 	test_many();
 	test_growth();
-	for (const char *const *f =
-		 (const char *const[]){ "r", "bad", "fifo", "empty", NULL };
+	for (const char *const *f = (const char *const[]){ "r", "bad", "fifo",
+		 "empty", "walk", NULL };
 	     *f != NULL; f++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, *f);
 		remove(path);

@@ -23,13 +23,15 @@ static void
 reads(const char *name, const char *bytes, size_t n, mode_t mode)
 {
 	struct slurp s = { .p = NULL };
+	struct stamp now;
 	const char *fault;
 
 	put(name, bytes, n, mode);
+	now = stamp_path(in_folder(name));
 	fault = slurp(in_folder(name), 10, &s);
 	ok(fault == NULL && s.n == n && memcmp(s.p, bytes, n) == 0 &&
-		(s.mode & 07777) == mode,
-	    "%s: all of it, and its mode", name);
+		(s.mode & 07777) == mode && stamp_eq(&s.stamp, &now),
+	    "%s: all of it, its mode, and its stamp", name);
 	free(s.p);
 }
 
