@@ -4,275 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <syslog.h>
+#include <unistd.h>
 
-#include "conf_keys.h"
 #include "conf_risk.h"
-#include "io.h"
-#include "lists.h"
+#include "conf_sections.h"
+#include "conf_senders.h"
+#include "conf_server.h"
 #include "slurp.h"
 
-enum {
-	CONF_FILE_MAX = 1 << 20,
-	CONF_NAME_MAX = 64,
-	CONF_SECTIONS_MAX = 1000 /* iniparser's loading is quadratic */
-};
-
-/* One list for one entry and one way to compare local parts. */
-struct sender_list {
-	struct sender_list *next;
-	const struct conf_entry *from;
-	bool fold_local;
-	struct lists *lists;
-};
-
-struct conf {
-	struct arena arena;
-	dictionary *values; /* most strings and spans point in here */
-	struct sender_list *lists;
-	struct conf_endpoint *endpoint;
-	size_t n;
-	struct conf_server server;
-};
-
-struct section {
-	struct section *next;
-	unsigned kind; /* one of enum conf_where */
-	struct span name;
-	struct scan_place at;
-	struct conf_entry *entry[CONF_KEYS_MAX];
-};
-
-struct loading {
-	struct conf_reader reader;
-	struct conf_faults faults;
-	struct conf *conf;
-	struct section *first, **last, *now; /* now: NULL where it is ignored */
-	size_t nsections, nendpoints, nentries;
-};
-
-const struct conf_server conf_server_defaults = {
-	.socket_mode = 0660,
-	.threads = 16,
-	.queue = 64,
-	.queue_timeout = 10,
-	.head_timeout = 10,
-	.stop_grace = 30,
-	.log = "stderr",
-	.log_format = LOGLINE_TEXT,
-	.log_level = LOG_INFO,
-	.log_senders = LOGLINE_FULL,
-};
-
-/* Sections: what scan hands out becomes a tree of sections and keys. */
-
-static void
-scan_fault(void *ctx, struct scan_place at, const char *fault,
-    const char *expected)
-{
-	struct loading *l = ctx;
-
-	conf_faults_error(&l->faults, NULL, at, expected, "%s", fault);
-}
-
-static void
-unknown_section(struct loading *l, const struct scan_entry *e, struct span word)
-{
-	static const char *const known[] = { "[policy]", "[server]",
-		"[endpoint NAME]" };
-	static const char *const names[] = { "policy", "server", "endpoint" };
-	const char *near = NULL;
-	char expected[80];
-
-	for (int i = 0; i < 3; i++)
-		if (conf_keys_distance(word, span_of(names[i])) <= 2)
-			near = known[i];
-	if (near == NULL)
-		near = "[policy], [server] or [endpoint NAME]";
-	snprintf(expected, sizeof(expected), "write %s", near);
-	conf_faults_error(&l->faults, NULL, e->at, expected,
-	    "unknown section [%.*s]", CONF_WORD(e->section));
-}
-
-static bool
-endpoint_name_good(struct loading *l, const struct scan_entry *e,
-    struct span name)
-{
-	bool good = name.n > 0 && name.n <= CONF_NAME_MAX && name.p[0] != '.' &&
-	    name.p[0] != '-' && name.p[0] != '_';
-
-	for (size_t i = 0; good && i < name.n; i++)
-		good = name.p[i] != ' ' && name.p[i] == span_lower(name.p[i]);
-	if (!good)
-		conf_faults_error(&l->faults, NULL, e->at,
-		    "write [endpoint NAME], NAME at most 64 lower-case "
-		    "letters, digits, '.', '_' and '-', a letter or a digit "
-		    "first",
-		    "'%.*s' is no name of an endpoint", CONF_WORD(name));
-	return good;
-}
-
-/* Which kind of section, and an endpoint's name; 0: none, which is reported. */
-static unsigned
-section_kind(struct loading *l, const struct scan_entry *e, struct span *name)
-{
-	struct span rest = e->section, word;
-
-	*name = SPAN("");
-	if (span_caseeq(e->section, SPAN("policy")))
-		return CONF_IN_POLICY;
-	if (span_caseeq(e->section, SPAN("server")))
-		return CONF_IN_SERVER;
-	if (!span_word(&rest, &word) || !span_caseeq(word, SPAN("endpoint"))) {
-		unknown_section(l, e, word);
-		return 0;
-	}
-	*name = span_trim(rest);
-	return endpoint_name_good(l, e, *name) ? CONF_IN_ENDPOINT : 0;
-}
-
-static struct section *
-section_find(const struct loading *l, unsigned kind, struct span name)
-{
-	struct section *s = l->first;
-
-	while (s != NULL && (s->kind != kind || !span_eq(s->name, name)))
-		s = s->next;
-	return s;
-}
-
-static struct section *
-section_add(struct loading *l, const struct scan_entry *e, unsigned kind,
-    struct span name)
-{
-	struct section *s;
-
-	if (l->nsections == CONF_SECTIONS_MAX) {
-		conf_faults_error(&l->faults, NULL, e->at,
-		    "use more than one policy file", "more than %d sections",
-		    CONF_SECTIONS_MAX);
-		return NULL;
-	}
-	s = arena_alloc(l->reader.arena, sizeof(*s));
-	if (s == NULL)
-		return NULL;
-	*s = (struct section){ .kind = kind, .name = name, .at = e->at };
-	*l->last = s;
-	l->last = &s->next;
-	l->nsections++;
-	l->nendpoints += kind == CONF_IN_ENDPOINT;
-	return s;
-}
-
-static void
-take_section(struct loading *l, const struct scan_entry *e)
-{
-	struct span name;
-	unsigned kind = section_kind(l, e, &name);
-	char expected[80];
-
-	l->now = kind == 0 ? NULL : section_find(l, kind, name);
-	if (l->now != NULL) {
-		snprintf(expected, sizeof(expected),
-		    "put its keys into the one of line %u", l->now->at.line);
-		conf_faults_error(&l->faults, NULL, e->at, expected,
-		    "a second section [%.*s]", CONF_WORD(e->section));
-	} else if (kind != 0) {
-		l->now = section_add(l, e, kind, name);
-	}
-}
-
-/* Where a key is at home. */
-static const char *
-home_of(const struct conf_key *k)
-{
-	return k->where == CONF_IN_SERVER ? " of [server]" :
-	    k->where == CONF_IN_ENDPOINT  ? " of [endpoint NAME]" :
-					    " of [policy] or [endpoint NAME]";
-}
-
-static void
-unknown_key(struct loading *l, const struct scan_entry *e)
-{
-	const struct conf_key *near = conf_keys_near(e->key);
-	char expected[80];
-
-	if (near != NULL)
-		snprintf(expected, sizeof(expected), "did you mean %s%s?",
-		    near->name,
-		    (near->where & l->now->kind) != 0 ? "" : home_of(near));
-	else
-		snprintf(expected, sizeof(expected),
-		    "amp-cors.ini(5) lists the keys");
-	conf_faults_error(&l->faults, NULL, e->at, expected,
-	    "unknown key '%.*s'", CONF_WORD(e->key));
-}
-
-static void
-misplaced_key(struct loading *l, const struct scan_entry *e,
-    const struct conf_key *k)
-{
-	char expected[80];
-
-	snprintf(expected, sizeof(expected), "it is a key%s", home_of(k));
-	conf_faults_error(&l->faults, NULL, e->at, expected,
-	    "misplaced key '%s' in [%.*s]", k->name, CONF_WORD(e->section));
-}
-
-static void
-repeated_key(struct loading *l, const struct scan_entry *e,
-    const struct conf_key *k, const struct conf_entry *first)
-{
-	char expected[80];
-
-	snprintf(expected, sizeof(expected), "write it once; line %u has it",
-	    first->at.line);
-	conf_faults_error(&l->faults, NULL, e->at, expected,
-	    "repeated key '%s'", k->name);
-}
-
-static void
-take_key(struct loading *l, const struct scan_entry *e)
-{
-	size_t id = conf_keys_find(e->key);
-	struct conf_entry *new;
-
-	if (l->now == NULL)
-		return;
-	if (id == conf_keys_n) {
-		unknown_key(l, e);
-	} else if ((conf_keys[id].where & l->now->kind) == 0) {
-		misplaced_key(l, e, &conf_keys[id]);
-	} else if (l->now->entry[id] != NULL) {
-		repeated_key(l, e, &conf_keys[id], l->now->entry[id]);
-	} else {
-		new = arena_alloc(l->reader.arena, sizeof(*new));
-		if (new == NULL)
-			return;
-		*new = (struct conf_entry){ .key = e->key,
-			.value = e->value,
-			.at = e->at,
-			.value_at = e->value_at };
-		l->now->entry[id] = new;
-		l->nentries++;
-	}
-}
-
-static void
-take_file(struct loading *l, struct span file)
-{
-	struct scan scan;
-	struct scan_entry e;
-
-	scan_init(&scan, file, scan_fault, l);
-	while (scan_next(&scan, &e)) {
-		if (e.kind == SCAN_SECTION)
-			take_section(l, &e);
-		else
-			take_key(l, &e);
-	}
-}
+enum { CONF_FILE_MAX = 1 << 20 };
 
 /* iniparser: its dictionary gives the values. */
 
@@ -285,7 +27,7 @@ say_nothing(const char *format, ...)
 
 /* The dictionary's name of a key: "section:key", all in lower case. */
 static bool
-dictionary_name(const struct section *s, size_t id, char *out, size_t size)
+dictionary_name(const struct conf_section *s, size_t id, char *out, size_t size)
 {
 	const char *kind = s->kind == CONF_IN_POLICY ? "policy" :
 	    s->kind == CONF_IN_SERVER                ? "server" :
@@ -298,9 +40,9 @@ dictionary_name(const struct section *s, size_t id, char *out, size_t size)
 
 /* Takes the dictionary's value, which must be the one that scan saw. */
 static bool
-take_value(dictionary *d, const struct section *s, size_t id)
+take_value(dictionary *d, const struct conf_section *s, size_t id)
 {
-	char name[CONF_NAME_MAX + 64];
+	char name[CONF_SECTIONS_NAME_MAX + 64];
 	const char *value = NULL;
 
 	if (dictionary_name(s, id, name, sizeof(name)))
@@ -312,162 +54,65 @@ take_value(dictionary *d, const struct section *s, size_t id)
 }
 
 static bool
-take_values(struct loading *l, dictionary *d)
+take_values(struct conf_loading *l, dictionary *d)
 {
 	if (d == NULL || d->n < 0 || (size_t)d->n != l->nsections + l->nentries)
 		return false;
-	for (const struct section *s = l->first; s != NULL; s = s->next)
+	for (const struct conf_section *s = l->first; s != NULL; s = s->next)
 		for (size_t i = 0; i < conf_keys_n; i++)
 			if (s->entry[i] != NULL && !take_value(d, s, i))
 				return false;
 	return true;
 }
 
+/* A file of these bytes that nobody else has; -1 where it cannot be made. */
+static int
+in_memory(struct span text)
+{
+	int fd = memfd_create("policy", MFD_CLOEXEC);
+
+	if (fd != -1 && write(fd, text.p, text.n) != (ssize_t)text.n) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 /*
- * iniparser 4.1 opens the file itself, by its name.  A descriptor of ours could
- * be handed over as /proc/self/fd/N, but not where /proc is missing; so it may
- * read the file again, and every name and value must then be what scan saw in
+ * iniparser 4.1 opens a file itself, by its name.  A server gives it the bytes
+ * that were checked, under the name that /proc has for them; where /proc is
+ * missing, and in CGI, where that would cost every request, it reads the file
+ * again, and every name and value must then be what scan saw in
  * the bytes that were checked.  That holds against a file that was exchanged in
  * between, and against anything that scan and iniparser would read differently.
  *
  * The error callback is the whole process's: policies are loaded by one thread.
  */
 static void
-read_values(struct loading *l)
+read_values(struct conf_loading *l, struct span text)
 {
+	/* a FIFO in the file's place now would hold a server up for ever */
+	int fd = l->reader.whole ? in_memory(text) : -1;
+	char name[64];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	iniparser_set_error_callback(say_nothing);
-	l->conf->values = iniparser_load(l->faults.file);
+	l->conf->values = iniparser_load(
+	    fd != -1 && access(name, R_OK) == 0 ? name : l->faults.file);
 	iniparser_set_error_callback(NULL);
+	if (fd != -1)
+		close(fd);
 	if (!take_values(l, l->conf->values))
-		conf_faults_error(&l->faults, NULL, (struct scan_place){ 0 },
+		conf_faults_error(&l->faults, FAULT_FILE_CHANGED, NULL,
+		    (struct scan_place){ 0 },
 		    "leave it alone while it is loaded",
 		    "the file changed while it was read, or memory is out");
-}
-
-/* Lists of senders. */
-
-static void
-list_fault(void *ctx, const char *file, unsigned line, unsigned column,
-    const char *fault, const char *expected)
-{
-	struct loading *l = ctx;
-
-	conf_faults_error(&l->faults, file, (struct scan_place){ line, column },
-	    expected, "%s", fault);
-}
-
-/* A word that is no rule has been reported when the key was read. */
-static bool
-add_rule(struct loading *l, const struct conf_entry *e, struct span word,
-    struct lists *to)
-{
-	enum lists_result result =
-	    lists_add(to, word, l->faults.file, e->at.line);
-
-	if (result == LISTS_NO_MEMORY)
-		l->reader.arena->failed = true;
-	return result == LISTS_OK;
-}
-
-/* False where memory is out or a rule or a file is bad; it is reported. */
-static bool
-fill_list(struct loading *l, const struct conf_entry *e, bool files,
-    struct lists *to)
-{
-	struct span rest = e->value, word;
-	const char *file;
-	bool good = true;
-
-	while (span_word(&rest, &word)) {
-		if (!files) {
-			good &= add_rule(l, e, word, to);
-			continue;
-		}
-		file = arena_string(l->reader.arena, word);
-		good &= file != NULL && word.p[0] == '/' &&
-		    lists_text(to, file, list_fault, l);
-	}
-	return good;
-}
-
-/* The list of an entry, made when it is first asked for. */
-static struct lists *
-list_of(struct loading *l, struct conf_entry *e, bool files, bool fold_local)
-{
-	struct sender_list *s = l->conf->lists;
-
-	while (s != NULL && (s->from != e || s->fold_local != fold_local))
-		s = s->next;
-	if (s != NULL)
-		return s->lists;
-	/* once is enough to report a bad one */
-	if (e->list_failed)
-		return NULL;
-	s = arena_alloc(l->reader.arena, sizeof(*s));
-	if (s == NULL)
-		return NULL;
-	*s = (struct sender_list){ .next = l->conf->lists,
-		.from = e,
-		.fold_local = fold_local,
-		.lists = lists_new(fold_local) };
-	l->conf->lists = s;
-	if (s->lists == NULL)
-		l->reader.arena->failed = true;
-	else
-		e->list_failed = !fill_list(l, e, files, s->lists);
-	return s->lists;
-}
-
-/* Looks once for each risk of each entry. */
-static unsigned
-risks_left(struct conf_entry *e, unsigned accepted)
-{
-	unsigned left = ~(accepted | e->risks_seen);
-
-	e->risks_seen |= left;
-	return left;
-}
-
-/* Adds the list behind one key; its number of rules. */
-static size_t
-add_source(struct loading *l, struct conf_draft *d, enum conf_key_id key,
-    bool check_risks, struct rules_source to[])
-{
-	struct policy *p = &d->endpoint.policy;
-	struct conf_entry *e = d->from[key];
-	struct lists *lists;
-
-	if (e == NULL || e->value.n == 0)
-		return 0;
-	lists = list_of(l, e, key == CONF_KEY_SENDERS_FILE, p->fold_local);
-	if (lists == NULL)
-		return 1; /* nothing is known of it: do not warn */
-	to[p->nsenders] = lists_source(lists);
-	/* plain CGI asks this at each request: spare it where it can */
-	if (check_risks && lists_wide(lists))
-		conf_risk_senders(&l->reader, e, to[p->nsenders],
-		    risks_left(e, d->risks));
-	p->nsenders++;
-	return lists_count(lists) + e->list_failed;
-}
-
-static size_t
-add_senders(struct loading *l, struct conf_draft *d, bool check_risks)
-{
-	struct rules_source *to = arena_alloc(l->reader.arena, 2 * sizeof(*to));
-	size_t n;
-
-	if (to == NULL)
-		return 1;
-	d->endpoint.policy.senders = to;
-	n = add_source(l, d, CONF_KEY_SENDERS, check_risks, to);
-	return n + add_source(l, d, CONF_KEY_SENDERS_FILE, check_risks, to);
 }
 
 /* Endpoints. */
 
 static void
-check_origins(struct loading *l, struct conf_draft *d)
+check_origins(struct conf_loading *l, struct conf_draft *d)
 {
 	static const enum conf_key_id keys[] = { CONF_KEY_ORIGINS,
 		CONF_KEY_BROWSER_ORIGINS };
@@ -475,27 +120,43 @@ check_origins(struct loading *l, struct conf_draft *d)
 	for (int i = 0; i < 2; i++)
 		if (d->from[keys[i]] != NULL)
 			conf_risk_origins(&l->reader, d->from[keys[i]],
-			    risks_left(d->from[keys[i]], d->risks));
+			    conf_risk_left(d->from[keys[i]], d->risks));
+}
+
+/* How it was written, for conf_written(). */
+static void
+keep_text(struct conf_loading *l, const struct conf_draft *d,
+    struct scan_place at)
+{
+	struct conf_text *text = arena_alloc(l->reader.arena, sizeof(*text));
+
+	l->conf->texts[l->conf->n] = text;
+	if (text == NULL)
+		return;
+	text->at = at;
+	memcpy(text->from, d->from, sizeof(text->from));
 }
 
 /* What can be said only when all keys of an endpoint are known. */
 static void
-finish_endpoint(struct loading *l, struct conf_draft *d, struct scan_place at)
+finish_endpoint(struct conf_loading *l, struct conf_draft *d,
+    struct scan_place at)
 {
 	struct conf_endpoint *e = &d->endpoint;
 
 	/* where there are faults, the senders may stand in a bad line */
-	if (add_senders(l, d, true) == 0 && !e->policy.playground &&
+	if (conf_senders_add(l, d, true) == 0 && !e->policy.playground &&
 	    l->faults.in_file == 0)
-		conf_faults_warn(&l->faults, at,
-		    "name them in senders or senders_file",
+		conf_faults_warn(&l->faults, FAULT_NO_SENDERS, at,
+		    "name them in senders, senders_file or senders_cdb",
 		    "no senders: every request is refused");
 	check_origins(l, d);
+	keep_text(l, d, at);
 	l->conf->endpoint[l->conf->n++] = *e;
 }
 
 static void
-check_two_handlers(struct loading *l, const struct section *s)
+check_two_handlers(struct conf_loading *l, const struct conf_section *s)
 {
 	static const enum conf_key_id keys[] = { CONF_KEY_EXEC,
 		CONF_KEY_FORWARD, CONF_KEY_SCRIPTS, CONF_KEY_HANDLER };
@@ -512,20 +173,20 @@ check_two_handlers(struct loading *l, const struct section *s)
 			last = e;
 	}
 	if (n > 1)
-		conf_faults_error(&l->faults, NULL, last->at,
-		    "keep one of exec, forward, scripts and handler",
+		conf_faults_error(&l->faults, FAULT_TWO_HANDLERS, NULL,
+		    last->at, "keep one of exec, forward, scripts and handler",
 		    "%s handlers in one section", n == 2 ? "two" : "several");
 }
 
 static bool
-is_own(const struct section *s, struct span key)
+is_own(const struct conf_section *s, struct span key)
 {
 	return s->entry[conf_keys_find(key)] != NULL;
 }
 
 /* Keys of this section that say nothing to the handler it comes to. */
 static void
-check_of_handler(struct loading *l, const struct section *s,
+check_of_handler(struct conf_loading *l, const struct conf_section *s,
     const struct conf_endpoint *e)
 {
 	/* what [policy] says may be for some of the endpoints */
@@ -533,36 +194,27 @@ check_of_handler(struct loading *l, const struct section *s,
 
 	if (e->replace && e->handler >= CONF_HANDLER_FORWARD &&
 	    is_own(s, SPAN("exec_mode")))
-		conf_faults_warn(&l->faults, s->at,
+		conf_faults_warn(&l->faults, FAULT_USELESS_KEY, s->at,
 		    "leave it out; it is for exec and scripts",
 		    "exec_mode = replace means nothing without a program");
 	if (e->forward_keep > 0 && e->handler != CONF_HANDLER_FORWARD &&
 	    for_all && is_own(s, SPAN("forward_keep")))
-		conf_faults_warn(&l->faults, s->at,
+		conf_faults_warn(&l->faults, FAULT_USELESS_KEY, s->at,
 		    "leave it out, or set forward",
 		    "forward_keep means nothing without forward");
 }
 
-/* The keys of a section replace what is in the draft. */
 static void
-apply(struct loading *l, const struct section *s, struct conf_draft *d)
+apply(struct conf_loading *l, const struct conf_section *s,
+    struct conf_draft *d)
 {
-	for (size_t i = 0; i < conf_keys_n; i++) {
-		struct conf_entry *e = s->entry[i];
-
-		if (e == NULL)
-			continue;
-		conf_keys[i].set(&l->reader, &conf_keys[i], e, d);
-		d->from[i] = e;
-	}
-	if (s->kind == CONF_IN_SERVER)
-		return;
+	conf_sections_apply(l, s, d);
 	check_two_handlers(l, s);
 	check_of_handler(l, s, &d->endpoint);
 }
 
 static void
-take_endpoint(struct loading *l, const struct section *s,
+take_endpoint(struct conf_loading *l, const struct conf_section *s,
     struct conf_draft draft)
 {
 	apply(l, s, &draft);
@@ -575,9 +227,10 @@ take_endpoint(struct loading *l, const struct section *s,
  * read all the same, since the whole file is checked [SPEC 6.7].
  */
 static void
-take_policy(struct loading *l, struct conf_draft *d)
+take_policy(struct conf_loading *l, struct conf_draft *d)
 {
-	const struct section *s = section_find(l, CONF_IN_POLICY, SPAN(""));
+	const struct conf_section *s =
+	    conf_sections_find(l, CONF_IN_POLICY, SPAN(""));
 	struct scan_place at = { 0, 0 };
 
 	conf_keys_defaults(&l->reader, CONF_IN_BOTH, d);
@@ -589,12 +242,12 @@ take_policy(struct loading *l, struct conf_draft *d)
 	if (l->nendpoints == 0)
 		finish_endpoint(l, d, at);
 	else
-		add_senders(l, d, false);
+		conf_senders_add(l, d, false);
 	d->endpoint.policy.nsenders = 0;
 }
 
 static void
-check_paths(struct loading *l, size_t i, struct scan_place at)
+check_paths(struct conf_loading *l, size_t i, struct scan_place at)
 {
 	const struct conf_endpoint *e = l->conf->endpoint;
 
@@ -602,7 +255,7 @@ check_paths(struct loading *l, size_t i, struct scan_place at)
 		if (e[i].path == NULL || e[j].path == NULL ||
 		    strcmp(e[i].path, e[j].path) != 0)
 			continue;
-		conf_faults_error(&l->faults, NULL, at,
+		conf_faults_error(&l->faults, FAULT_SAME_PATH, NULL, at,
 		    "give each endpoint a path of its own",
 		    e[i].path[0] == '\0' ?
 			"endpoints '%s' and '%s' both guard every path%s" :
@@ -618,7 +271,7 @@ check_paths(struct loading *l, size_t i, struct scan_place at)
  * and its handler's answer would stand for a decision.
  */
 static void
-check_catch_all(struct loading *l)
+check_catch_all(struct conf_loading *l)
 {
 	const struct conf_endpoint *e = l->conf->endpoint, *all = NULL;
 	bool decides = false;
@@ -630,8 +283,9 @@ check_catch_all(struct loading *l)
 			all = &e[i];
 	}
 	if (all != NULL && decides)
-		conf_faults_error(&l->faults, NULL,
-		    section_find(l, CONF_IN_ENDPOINT, span_of(all->name))->at,
+		conf_faults_error(&l->faults, FAULT_CATCH_ALL, NULL,
+		    conf_sections_find(l, CONF_IN_ENDPOINT, span_of(all->name))
+			->at,
 		    "give it a path",
 		    "endpoint '%s' would also answer what is asked of those "
 		    "with handler = none",
@@ -639,17 +293,19 @@ check_catch_all(struct loading *l)
 }
 
 static void
-take_endpoints(struct loading *l)
+take_endpoints(struct conf_loading *l)
 {
 	struct conf_draft policy = { 0 };
 	size_t n = 0;
 
 	l->conf->endpoint = arena_alloc(l->reader.arena,
 	    (l->nendpoints + 1) * sizeof(*l->conf->endpoint));
-	if (l->conf->endpoint == NULL)
+	l->conf->texts = arena_alloc(l->reader.arena,
+	    (l->nendpoints + 1) * sizeof(*l->conf->texts));
+	if (l->conf->endpoint == NULL || l->conf->texts == NULL)
 		return;
 	take_policy(l, &policy);
-	for (const struct section *s = l->first; s != NULL; s = s->next) {
+	for (const struct conf_section *s = l->first; s != NULL; s = s->next) {
 		struct scan_place at = s->at;
 
 		if (s->kind != CONF_IN_ENDPOINT)
@@ -690,175 +346,119 @@ conf_endpoint(const struct conf *c, const struct conf_asked *a)
 	return best;
 }
 
-/* The server. */
-
-static bool
-is_address(struct span word)
-{
-	bool six = memchr(word.p, ':', word.n) != NULL;
-	char text[128]; /* more than the longest word of CONF_WORD */
-
-	snprintf(text, sizeof(text), six ? "[%.*s]:1" : "%.*s:1",
-	    CONF_WORD(word));
-	return conf_keys_listen(span_of(text)) != CONF_LISTEN_BAD;
-}
-
-/* Who a word of `peers` is, if it can be anybody. */
-static bool
-is_peer(const struct loading *l, struct span word, bool users, bool addresses)
-{
-	char name[128]; /* no name of a user is longer */
-	uid_t uid;
-	gid_t gid;
-
-	if (is_address(word))
-		return addresses;
-	if (!users || l->reader.use != CONF_FOR_SERVER)
-		return users;
-	snprintf(name, sizeof(name), "%.*s", CONF_WORD(word));
-	return io_user(name, &uid, &gid);
-}
-
-/* Users for a Unix socket, addresses for TCP; either, where nobody knows. */
-static void
-check_peers(struct loading *l, const struct conf_entry *e, bool users,
-    bool addresses)
-{
-	const char *of = "any socket";
-	const char *expected = "write users that there are, or addresses such "
-			       "as 192.0.2.1";
-	struct span rest = e->value, word;
-
-	if (!addresses) {
-		of = "a Unix socket";
-		expected = "write users that there are, by name or number";
-	} else if (!users) {
-		of = "a TCP socket";
-		expected = "write addresses, such as 192.0.2.1 or 2001:db8::1";
-	}
-	while (span_word(&rest, &word))
-		if (!is_peer(l, word, users, addresses))
-			conf_faults_error(&l->faults, NULL,
-			    conf_keys_at(e, word), expected,
-			    "'%.*s' is no peer of %s", CONF_WORD(word), of);
-}
-
-/* The front as the server behind itself. */
-static void
-check_forward_loop(struct loading *l, const struct conf_entry *listen)
-{
-	for (size_t i = 0; listen != NULL && i < l->conf->n; i++) {
-		const struct conf_endpoint *e = &l->conf->endpoint[i];
-
-		if (e->handler != CONF_HANDLER_FORWARD ||
-		    !span_eq(listen->value, span_of(e->forward)))
-			continue;
-		conf_faults_error(&l->faults, NULL, listen->value_at,
-		    "listen elsewhere, or forward to another server",
-		    "forward of %s leads back to '%.*s'",
-		    e->name[0] == '-' ? "[policy]" : e->name,
-		    CONF_WORD(listen->value));
-	}
-}
-
-static void
-finish_server(struct loading *l, const struct conf_draft *d)
-{
-	const struct conf_entry *listen = d->from[CONF_KEY_LISTEN];
-	const struct conf_entry *peers = d->from[CONF_KEY_PEERS];
-	enum conf_listen kind =
-	    conf_keys_listen(listen == NULL ? SPAN("") : listen->value);
-
-	if (listen != NULL && kind == CONF_LISTEN_WORLD &&
-	    d->server.npeers == 0)
-		conf_faults_error(&l->faults, NULL, listen->value_at,
-		    "name the web servers' addresses in peers, or listen on "
-		    "127.0.0.1 or a Unix socket",
-		    "anybody could connect to '%.*s'",
-		    CONF_WORD(listen->value));
-	check_forward_loop(l, listen);
-	if (peers == NULL || kind == CONF_LISTEN_BAD)
-		return;
-	check_peers(l, peers,
-	    kind == CONF_LISTEN_UNIX || kind == CONF_LISTEN_NONE,
-	    kind != CONF_LISTEN_UNIX);
-}
-
-static void
-take_server(struct loading *l)
-{
-	const struct section *s = section_find(l, CONF_IN_SERVER, SPAN(""));
-	struct conf_draft draft = { .server = conf_server_defaults };
-
-	if (s != NULL) {
-		apply(l, s, &draft);
-		finish_server(l, &draft);
-	}
-	l->conf->server = draft.server;
-}
-
 /* All of it. */
 
 static void
-load_text(struct loading *l, const struct slurp *file)
+load_text(struct conf_loading *l, const struct slurp *file)
 {
 	if ((file->mode & (S_IWGRP | S_IWOTH)) != 0)
-		conf_faults_warn(&l->faults, (struct scan_place){ 0 },
-		    "chmod go-w", "writable by %s",
+		conf_faults_warn(&l->faults, FAULT_WRITABLE,
+		    (struct scan_place){ 0 }, "chmod go-w", "writable by %s",
 		    (file->mode & S_IWOTH) != 0 ? "everybody" : "its group");
-	take_file(l, (struct span){ file->p, file->n });
+	conf_sections_read(l, (struct span){ file->p, file->n });
 	/* a file with faults is read on to find them all, and used by nobody */
 	if (l->faults.in_file == 0)
-		read_values(l);
+		read_values(l, (struct span){ file->p, file->n });
 	take_endpoints(l);
-	take_server(l);
+	conf_server_read(l);
 }
 
 static void
-load_file(struct loading *l)
+load_file(struct conf_loading *l)
 {
+	struct stamp before = stamp_path(l->faults.file);
 	struct slurp file;
 	const char *fault = slurp(l->faults.file, CONF_FILE_MAX, &file);
 
 	if (fault != NULL) {
-		conf_faults_error(&l->faults, NULL, (struct scan_place){ 0 },
+		conf_loading_file(l, l->faults.file, before);
+		conf_faults_error(&l->faults, FAULT_UNREADABLE, NULL,
+		    (struct scan_place){ 0 },
 		    "name a regular file of at most 1M that can be read", "%s",
 		    fault);
 		return;
 	}
+	conf_loading_file(l, l->faults.file, file.stamp);
+	l->conf->text = file.p;
 	load_text(l, &file);
-	free(file.p);
+}
+
+static enum conf_result
+load(struct conf *c, const char *file, struct conf_reader reader,
+    conf_report_fn *report, void *ctx)
+{
+	struct conf_loading l = { .conf = c };
+
+	l.last = &l.first;
+	l.faults = (struct conf_faults){ .arena = &c->arena,
+		.file = arena_string(&c->arena, span_of(file)) };
+	l.reader = reader;
+	l.reader.arena = &c->arena;
+	l.reader.faults = &l.faults;
+	if (l.faults.file != NULL)
+		load_file(&l);
+	else
+		l.faults.file = file;
+	conf_faults_report(&l.faults, report, ctx);
+	if (l.faults.in_file + l.faults.in_lists == 0)
+		return CONF_OK;
+	return l.faults.in_file > 0 ? CONF_BAD : CONF_NO_LIST;
+}
+
+static enum conf_result
+load_new(const char *file, struct conf_reader reader, conf_report_fn *report,
+    void *ctx, struct conf **out)
+{
+	const struct conf_fault none = { .code = FAULT_NO_MEMORY,
+		.file = file,
+		.text = "out of memory",
+		.expected = "try with shorter lists" };
+
+	*out = calloc(1, sizeof(**out));
+	if (*out != NULL)
+		return load(*out, file, reader, report, ctx);
+	report(ctx, &none);
+	return CONF_BAD;
+}
+
+enum conf_result
+conf_look(const char *file, enum conf_use use, conf_report_fn *report,
+    void *ctx, struct conf **out)
+{
+	struct conf_reader reader = { .use = use, .whole = true };
+
+	return load_new(file, reader, report, ctx, out);
 }
 
 enum conf_result
 conf_load(const char *file, enum conf_use use, conf_report_fn *report,
     void *ctx, struct conf **out)
 {
-	struct conf *c = calloc(1, sizeof(*c));
-	struct loading l = { .conf = c };
+	struct conf_reader reader = { .use = use,
+		.whole = use == CONF_FOR_SERVER };
+	enum conf_result result;
+	struct conf *c;
 
-	if (c == NULL) {
-		report(ctx, file, (struct scan_place){ 0 }, false,
-		    "out of memory", "try with shorter lists");
-		return CONF_BAD;
+	result = load_new(file, reader, report, ctx, &c);
+	if (result != CONF_OK) {
+		conf_free(c);
+		return result;
 	}
-	l.last = &l.first;
-	l.faults = (struct conf_faults){ .arena = &c->arena,
-		.file = arena_string(&c->arena, span_of(file)) };
-	l.reader = (struct conf_reader){ .use = use,
-		.arena = &c->arena,
-		.faults = &l.faults };
-	if (l.faults.file != NULL)
-		load_file(&l);
-	else
-		l.faults.file = file;
-	conf_faults_report(&l.faults, report, ctx);
-	if (l.faults.in_file + l.faults.in_lists == 0) {
-		*out = c;
-		return CONF_OK;
-	}
-	conf_free(c);
-	return l.faults.in_file > 0 ? CONF_BAD : CONF_NO_LIST;
+	/* what is said of it points to iniparser's values */
+	free(c->text);
+	c->text = NULL;
+	*out = c;
+	return CONF_OK;
+}
+
+void
+conf_drop_lists(struct conf *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		c->endpoint[i].policy.nsenders = 0;
+	conf_senders_free(c);
+	c->lists = NULL;
+	c->compiled = NULL;
 }
 
 void
@@ -866,12 +466,75 @@ conf_free(struct conf *c)
 {
 	if (c == NULL)
 		return;
-	for (struct sender_list *s = c->lists; s != NULL; s = s->next)
-		lists_free(s->lists);
+	conf_senders_free(c);
 	if (c->values != NULL)
 		iniparser_freedict(c->values);
+	free(c->text);
 	arena_free(&c->arena);
 	free(c);
+}
+
+void
+conf_loading_file(struct conf_loading *l, const char *name, struct stamp stamp)
+{
+	struct conf_file *f = arena_alloc(l->reader.arena, sizeof(*f));
+
+	if (f == NULL)
+		return;
+	*f = (struct conf_file){ .name = name, .stamp = stamp };
+	if (l->conf->last_file == NULL)
+		l->conf->files = f;
+	else
+		l->conf->last_file->next = f;
+	l->conf->last_file = f;
+}
+
+const struct conf_file *
+conf_files(const struct conf *c)
+{
+	return c->files;
+}
+
+bool
+conf_written(const struct conf *c, size_t endpoint, const char *key,
+    struct conf_written *out)
+{
+	const struct conf_text *t =
+	    endpoint == CONF_OF_SERVER ? &c->server_text : c->texts[endpoint];
+	size_t id = conf_keys_find(span_of(key));
+	const struct conf_entry *e =
+	    t == NULL || id == conf_keys_n ? NULL : t->from[id];
+
+	if (e == NULL)
+		return false;
+	*out = (struct conf_written){ .value = e->value, .at = e->value_at };
+	return true;
+}
+
+struct scan_place
+conf_place(const struct conf *c, size_t endpoint)
+{
+	const struct conf_text *t = c->texts[endpoint];
+
+	return t == NULL ? (struct scan_place){ 0, 0 } : t->at;
+}
+
+const char *
+conf_server_change(const struct conf *a, const struct conf *b, size_t *next)
+{
+	while (*next < conf_keys_n) {
+		const struct conf_key *k = &conf_keys[(*next)++];
+		struct conf_written was = { .value = span_of(k->fallback) };
+		struct conf_written is = was;
+
+		if ((k->where & CONF_IN_SERVER) == 0)
+			continue;
+		conf_written(a, CONF_OF_SERVER, k->name, &was);
+		conf_written(b, CONF_OF_SERVER, k->name, &is);
+		if (!span_eq(was.value, is.value))
+			return k->name;
+	}
+	return NULL;
 }
 
 size_t

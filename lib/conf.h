@@ -7,14 +7,31 @@
 
 #include <sys/types.h>
 
+#include "fault.h"
 #include "logline.h"
 #include "path.h"
 #include "policy.h"
 #include "scan.h"
+#include "stamp.h"
 
-/* file: the policy file, or a list that it names.  Line 0: all of it. */
-typedef void conf_report_fn(void *ctx, const char *file, struct scan_place at,
-    bool warning, const char *fault, const char *expected);
+/* Something wrong.  The texts are plain: no control bytes, no line feed. */
+struct conf_fault {
+	enum fault code;
+	bool warning;
+	bool note;            /* a warning that nobody must heed */
+	const char *file;     /* the policy file, or a list that it names */
+	struct scan_place at; /* line 0: all of it */
+	const char *text;
+	const char *expected; /* what would be right; may be NULL or empty */
+};
+
+typedef void conf_report_fn(void *ctx, const struct conf_fault *f);
+
+/* "error", "warning" or "note". */
+const char *conf_fault_severity(const struct conf_fault *f);
+
+/* Adds "file:line:column: error: text [code]; what would be right". */
+void conf_fault_line(struct buf *out, const struct conf_fault *f);
 
 enum conf_handler {
 	CONF_HANDLER_UNSET, /* the command line must name one [SPEC 4.1] */
@@ -60,6 +77,9 @@ struct conf_server {
 	enum logline_format log_format;
 	int log_level; /* syslog(3)'s LOG_ERR to LOG_DEBUG */
 	enum logline_senders log_senders;
+	unsigned reload_interval; /* seconds; 0: SIGHUP alone */
+	const char *metrics_path; /* of the front's own URLs, or NULL */
+	const char *metrics_file; /* or NULL */
 };
 
 struct conf;
@@ -77,10 +97,49 @@ enum conf_use { CONF_FOR_CGI, CONF_FOR_SERVER };
  * Reads and checks a file and the lists that it names.  Every fault is
  * reported, and warnings too; *out is set on CONF_OK only, and then owned by
  * the caller, who ends it with conf_free().  CONF_BAD where there is both a
- * fault in the file and one in a list.
+ * fault in the file and one in a list.  Compiled lists are read whole for a
+ * server; a CGI request finds damage where its own lookup comes by it.
  */
 enum conf_result conf_load(const char *file, enum conf_use use,
     conf_report_fn *report, void *ctx, struct conf **out);
+
+/*
+ * The same, for a tool that looks at a file: *out is set, and owned by the
+ * caller, also where the file or a list is wrong, with what could be made out
+ * of it.  Then nothing may be decided by it.  NULL where memory is out.
+ */
+enum conf_result conf_look(const char *file, enum conf_use use,
+    conf_report_fn *report, void *ctx, struct conf **out);
+
+/* The files that were read, or should have been: the policy file first. */
+struct conf_file {
+	struct conf_file *next;
+	const char *name;
+	struct stamp stamp; /* as it was read */
+};
+const struct conf_file *conf_files(const struct conf *c);
+
+/*
+ * How a key of an endpoint (its number in conf_endpoints()), or of [server],
+ * was written, in its own section or in [policy].  False: nowhere.
+ */
+#define CONF_OF_SERVER ((size_t)-1)
+struct conf_written {
+	struct span value;
+	struct scan_place at; /* of the value */
+};
+bool conf_written(const struct conf *c, size_t endpoint, const char *key,
+    struct conf_written *out);
+
+/* Where an endpoint's section begins; line 0: nowhere. */
+struct scan_place conf_place(const struct conf *c, size_t endpoint);
+
+/*
+ * Goes through the keys of [server] that say something else in b than in a:
+ * the name of the next one, NULL behind the last; *next is 0 before the first.
+ */
+const char *conf_server_change(const struct conf *a, const struct conf *b,
+    size_t *next);
 
 /* What a request asks for. */
 struct conf_asked {
@@ -113,6 +172,12 @@ const struct conf_server *conf_server(const struct conf *c);
 
 /* The defaults of [server], for a process that has no policy that checks. */
 extern const struct conf_server conf_server_defaults;
+
+/*
+ * Gives up the lists of senders.  All else stays; whoever decides by it all the
+ * same lets nobody in.
+ */
+void conf_drop_lists(struct conf *c);
 
 /* NULL is taken too. */
 void conf_free(struct conf *c);

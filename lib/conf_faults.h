@@ -13,12 +13,12 @@ enum {
 	CONF_FAULTS_TEXT = 400
 };
 
-struct conf_fault;
+struct conf_kept;
 
 struct conf_faults {
 	struct arena *arena;
 	const char *file; /* the policy file; any other is a list */
-	struct conf_fault *first;
+	struct conf_kept *last;
 	size_t n;
 	size_t in_file, in_lists; /* errors, the left out ones too */
 	size_t left_out;
@@ -28,12 +28,12 @@ struct conf_faults {
  * An error, or a warning, at a place in a file.  Every text is copied, the
  * name of the file is not.  NULL as file is the policy file.
  */
-void conf_faults_error(struct conf_faults *f, const char *file,
+void conf_faults_error(struct conf_faults *f, enum fault code, const char *file,
+    struct scan_place at, const char *expected, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+void conf_faults_warn(struct conf_faults *f, enum fault code,
     struct scan_place at, const char *expected, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
-void conf_faults_warn(struct conf_faults *f, struct scan_place at,
-    const char *expected, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
 
 /*
  * Reports all of them: the policy file's, then the lists', each by line and

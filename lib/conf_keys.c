@@ -31,6 +31,8 @@ const struct conf_key conf_keys[] = {
 	    .set = conf_set_senders },
 	[CONF_KEY_SENDERS_FILE] = { "senders_file", CONF_IN_BOTH, "",
 	    .set = conf_set_senders_file },
+	[CONF_KEY_SENDERS_CDB] = { "senders_cdb", CONF_IN_BOTH, "",
+	    .set = conf_set_senders_file },
 	[CONF_KEY_ORIGINS] = { "origins", CONF_IN_BOTH,
 	    "https://mail.google.com", .set = conf_set_origins },
 	[CONF_KEY_BROWSER_ORIGINS] = { "browser_origins", CONF_IN_BOTH, "",
@@ -109,6 +111,9 @@ const struct conf_key conf_keys[] = {
 	    .word = { "text", "json" } },
 	{ "log_level", CONF_IN_SERVER, "info", .set = conf_set_log_level },
 	{ "log_senders", CONF_IN_SERVER, "full", .set = conf_set_log_senders },
+	{ "reload_interval", CONF_IN_SERVER, "5",
+	    SECONDS(SERVER(reload_interval), 0, DAY) },
+	{ "metrics", CONF_IN_SERVER, "off", .set = conf_set_metrics },
 };
 /* clang-format on */
 

@@ -30,6 +30,7 @@ enum conf_key_id {
 	CONF_KEY_PATH,
 	CONF_KEY_SENDERS,
 	CONF_KEY_SENDERS_FILE,
+	CONF_KEY_SENDERS_CDB,
 	CONF_KEY_ORIGINS,
 	CONF_KEY_BROWSER_ORIGINS,
 	CONF_KEY_EXEC,
@@ -61,6 +62,7 @@ struct conf_draft {
 /* Where values go while a file is read. */
 struct conf_reader {
 	enum conf_use use;
+	bool whole; /* compiled lists are read to their end */
 	struct arena *arena;
 	struct conf_faults *faults;
 };

@@ -4,17 +4,17 @@
 #include <string.h>
 
 struct risk {
-	const char *name;
+	enum fault code; /* its word is the risk's name */
 	enum conf_risk risk;
 };
 
-static const struct risk risk_names[] = {
-	{ "any-sender", CONF_RISK_ANY_SENDER },
-	{ "public-suffix", CONF_RISK_PUBLIC_SUFFIX },
-	{ "free-mail", CONF_RISK_FREE_MAIL },
-	{ "any-origin", CONF_RISK_ANY_ORIGIN },
-	{ "null-origin", CONF_RISK_NULL_ORIGIN },
-	{ "http-origin", CONF_RISK_HTTP_ORIGIN },
+static const struct risk named[] = {
+	{ FAULT_ANY_SENDER, CONF_RISK_ANY_SENDER },
+	{ FAULT_PUBLIC_SUFFIX, CONF_RISK_PUBLIC_SUFFIX },
+	{ FAULT_FREE_MAIL, CONF_RISK_FREE_MAIL },
+	{ FAULT_ANY_ORIGIN, CONF_RISK_ANY_ORIGIN },
+	{ FAULT_NULL_ORIGIN, CONF_RISK_NULL_ORIGIN },
+	{ FAULT_HTTP_ORIGIN, CONF_RISK_HTTP_ORIGIN },
 };
 
 /* Domains where anybody, or any customer, can have an address. */
@@ -65,34 +65,37 @@ static const char *const free_mail[] = { "gmail.com", "googlemail.com",
 	"docomo.ne.jp", "ezweb.ne.jp", "softbank.ne.jp", "i.softbank.jp",
 	"rediffmail.com", "walla.co.il", "mynet.com" };
 
+enum { RISKS = sizeof(named) / sizeof(named[0]) };
+
 unsigned
 conf_risk_named(struct span name)
 {
-	for (size_t i = 0; i < sizeof(risk_names) / sizeof(*risk_names); i++)
-		if (span_eq(name, span_of(risk_names[i].name)))
-			return risk_names[i].risk;
+	for (size_t i = 0; i < RISKS; i++)
+		if (span_eq(name, span_of(fault_word(named[i].code))))
+			return named[i].risk;
 	return 0;
 }
 
-static const char *
-risk_name(enum conf_risk risk)
+static enum fault
+code_of(enum conf_risk risk)
 {
 	size_t i = 0;
 
-	while (risk_names[i].risk != risk)
+	while (named[i].risk != risk)
 		i++;
-	return risk_names[i].name;
+	return named[i].code;
 }
 
 static void
 report(struct conf_reader *r, const char *file, struct scan_place at,
     struct span word, enum conf_risk risk, const char *why)
 {
+	enum fault code = code_of(risk);
 	char expected[120];
 
 	snprintf(expected, sizeof(expected),
-	    "leave it out, or write accept_risk = %s", risk_name(risk));
-	conf_faults_error(r->faults, file, at, expected, "'%.*s' %s",
+	    "leave it out, or write accept_risk = %s", fault_word(code));
+	conf_faults_error(r->faults, code, file, at, expected, "'%.*s' %s",
 	    CONF_WORD(word), why);
 }
 
@@ -194,4 +197,13 @@ conf_risk_origins(struct conf_reader *r, const struct conf_entry *e,
 			report(r, NULL, at, word, CONF_RISK_HTTP_ORIGIN,
 			    "can be forged by everybody on the network");
 	}
+}
+
+unsigned
+conf_risk_left(struct conf_entry *e, unsigned accepted)
+{
+	unsigned left = ~(accepted | e->risks_seen);
+
+	e->risks_seen |= left;
+	return left;
 }

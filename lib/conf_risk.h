@@ -21,4 +21,7 @@ void conf_risk_senders(struct conf_reader *r, const struct conf_entry *e,
 void conf_risk_origins(struct conf_reader *r, const struct conf_entry *e,
     unsigned risks);
 
+/* The risks to look for in an entry: each is looked for once. */
+unsigned conf_risk_left(struct conf_entry *e, unsigned accepted);
+
 #endif

@@ -22,12 +22,13 @@ refuse(struct conf_reader *r, const struct conf_key *k,
     const struct conf_entry *e, struct span word, const char *expected)
 {
 	if (word.n == 0)
-		conf_faults_error(r->faults, NULL, conf_keys_at(e, word),
-		    expected, "%s has no value", k->name);
-	else
-		conf_faults_error(r->faults, NULL, conf_keys_at(e, word),
-		    expected, "'%.*s' is no value of %s", CONF_WORD(word),
+		conf_faults_error(r->faults, FAULT_BAD_VALUE, NULL,
+		    conf_keys_at(e, word), expected, "%s has no value",
 		    k->name);
+	else
+		conf_faults_error(r->faults, FAULT_BAD_VALUE, NULL,
+		    conf_keys_at(e, word), expected, "'%.*s' is no value of %s",
+		    CONF_WORD(word), k->name);
 }
 
 static bool
@@ -192,7 +193,7 @@ CONF_SET(exec_mode)
 	if (!read_choice(r, k, e, &replace))
 		return;
 	if (replace && r->use == CONF_FOR_SERVER)
-		conf_faults_error(r->faults, NULL, e->value_at,
+		conf_faults_error(r->faults, FAULT_EXEC_MODE, NULL, e->value_at,
 		    "write filter, or use this file for CGI alone",
 		    "exec_mode = replace in a FastCGI server");
 	else
@@ -278,9 +279,9 @@ CONF_SET(account)
 	/* in CGI nobody becomes anybody */
 	if (*to != NULL && r->use == CONF_FOR_SERVER &&
 	    !is_known(k->word[0], *to))
-		conf_faults_error(r->faults, NULL, e->value_at,
-		    "name one that there is", "%s = %s: there is no such %s",
-		    k->name, *to, k->word[0]);
+		conf_faults_error(r->faults, FAULT_NO_ACCOUNT, NULL,
+		    e->value_at, "name one that there is",
+		    "%s = %s: there is no such %s", k->name, *to, k->word[0]);
 }
 
 /* What is wrong with an endpoint's path; NULL: nothing. */
@@ -325,7 +326,7 @@ CONF_SET(senders)
 	UNUSED(d);
 	while (span_word(&rest, &word))
 		if (!rules_parse(word, true, &rule))
-			conf_faults_error(r->faults, NULL,
+			conf_faults_error(r->faults, FAULT_BAD_RULE, NULL,
 			    conf_keys_at(e, word), lists_expected(word),
 			    "'%.*s' is no rule of %s", CONF_WORD(word),
 			    k->name);
@@ -391,8 +392,9 @@ refuse_origin(struct conf_reader *r, const struct conf_key *k,
 		snprintf(expected, sizeof(expected),
 		    "write https://host, https://*.host, * or null, the host "
 		    "in ASCII (xn--)");
-	conf_faults_error(r->faults, NULL, conf_keys_at(e, word), expected,
-	    "'%.*s' is no rule of %s", CONF_WORD(word), k->name);
+	conf_faults_error(r->faults, FAULT_BAD_ORIGIN, NULL,
+	    conf_keys_at(e, word), expected, "'%.*s' is no rule of %s",
+	    CONF_WORD(word), k->name);
 }
 
 static size_t
@@ -680,9 +682,9 @@ CONF_SET(scripts)
 		p->scripts = resolve(r, e->value, &fault);
 	}
 	if (fault != NULL)
-		conf_faults_error(r->faults, NULL, e->value_at,
-		    "name a directory that is there", "scripts = %.*s: %s",
-		    CONF_WORD(e->value), fault);
+		conf_faults_error(r->faults, FAULT_NO_DIRECTORY, NULL,
+		    e->value_at, "name a directory that is there",
+		    "scripts = %.*s: %s", CONF_WORD(e->value), fault);
 	choose(p, CONF_HANDLER_SCRIPTS, e);
 }
 
@@ -853,4 +855,38 @@ CONF_SET(log)
 	else
 		refuse(r, k, e, e->value,
 		    "write stderr, syslog or the absolute path of a file");
+}
+
+/* "url:/path", with the same rules as an endpoint's path, or "file:/path". */
+static bool
+set_metrics_word(struct conf_reader *r, struct span word, struct conf_server *s)
+{
+	struct span url = SPAN("url:"), file = SPAN("file:");
+
+	if (span_starts(word, url) && word.n > url.n &&
+	    path_fault(span_skip(word, url.n)) == NULL &&
+	    memchr(word.p, '?', word.n) == NULL && s->metrics_path == NULL)
+		s->metrics_path = text_of(r, span_skip(word, url.n));
+	else if (span_starts(word, file) && word.n > file.n + 1 &&
+	    word.p[file.n] == '/' && s->metrics_file == NULL)
+		s->metrics_file = text_of(r, span_skip(word, file.n));
+	else
+		return false;
+	return true;
+}
+
+CONF_SET(metrics)
+{
+	struct span rest = e->value, word;
+
+	d->server.metrics_path = d->server.metrics_file = NULL;
+	if (span_eq(e->value, SPAN("off")))
+		return;
+	if (count_words(e->value) == 0)
+		refuse(r, k, e, e->value, "write off, url:/path or file:/path");
+	while (span_word(&rest, &word))
+		if (!set_metrics_word(r, word, &d->server))
+			refuse(r, k, e, word,
+			    "write off, or url:/path of the front's own URLs, "
+			    "file:/path of a file, or one of each");
 }

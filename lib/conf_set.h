@@ -43,5 +43,6 @@ CONF_SET(log);
 CONF_SET(log_format);
 CONF_SET(log_level);
 CONF_SET(log_senders);
+CONF_SET(metrics);
 
 #endif

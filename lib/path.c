@@ -85,6 +85,17 @@ path_is_plain(const struct path *p)
 }
 
 bool
+path_is(const struct path *p, const char *text)
+{
+	struct reader r = reader_of(p);
+
+	for (; *text != '\0'; text++)
+		if (next(&r) != (unsigned char)*text)
+			return false;
+	return next(&r) == END;
+}
+
+bool
 path_is_below(const struct path *p, const char *top)
 {
 	struct reader r = reader_of(p);

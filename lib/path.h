@@ -28,6 +28,9 @@ struct path path_of_uri(struct span uri, struct span *query);
  */
 bool path_is_plain(const struct path *p);
 
+/* Is it this very path? */
+bool path_is(const struct path *p, const char *text);
+
 /* Is it `top`, a plain path or "", or a whole segment or more below it? */
 bool path_is_below(const struct path *p, const char *top);
 

@@ -21,10 +21,10 @@ place(const struct scan *s, struct span line, const char *p)
 }
 
 static bool
-refuse(const struct scan *s, struct span line, const char *p, const char *fault,
-    const char *expected)
+refuse(const struct scan *s, struct span line, const char *p, enum fault code,
+    const char *fault, const char *expected)
 {
-	s->report(s->ctx, place(s, line, p), fault, expected);
+	s->report(s->ctx, place(s, line, p), code, fault, expected);
 	return false;
 }
 
@@ -72,13 +72,15 @@ bytes_good(const struct scan *s, struct span line)
 {
 	for (const char *p = line.p; p < line.p + line.n; p++) {
 		if (*p == '\0')
-			return refuse(s, line, p, "a NUL byte",
+			return refuse(s, line, p, FAULT_BAD_TEXT, "a NUL byte",
 			    "a policy file is plain text in ASCII or UTF-8");
 		if (*p == '\r')
-			return refuse(s, line, p, "a CR without LF behind it",
+			return refuse(s, line, p, FAULT_BAD_TEXT,
+			    "a CR without LF behind it",
 			    "end lines with LF, or with CR and LF");
 		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
-			return refuse(s, line, p, "a control byte",
+			return refuse(s, line, p, FAULT_BAD_TEXT,
+			    "a control byte",
 			    "a policy file is plain text in ASCII or UTF-8");
 	}
 	return true;
@@ -88,7 +90,7 @@ static bool
 line_good(const struct scan *s, struct span line, struct span text)
 {
 	if (line.n > SCAN_LINE_MAX)
-		return refuse(s, line, line.p + SCAN_LINE_MAX,
+		return refuse(s, line, line.p + SCAN_LINE_MAX, FAULT_LONG_LINE,
 		    "a line of more than 1000 bytes",
 		    "write shorter lines; a long list of senders goes into a "
 		    "file that senders_file names");
@@ -96,7 +98,7 @@ line_good(const struct scan *s, struct span line, struct span text)
 		return false;
 	/* in comments too, where iniparser would swallow the next line */
 	if (text.n > 0 && text.p[text.n - 1] == '\\')
-		return refuse(s, line, text.p + text.n - 1,
+		return refuse(s, line, text.p + text.n - 1, FAULT_BAD_LINE,
 		    "a backslash at the end of a line",
 		    "write the whole value on one line; lines are not "
 		    "continued");
@@ -123,18 +125,22 @@ section_check(const struct scan *s, struct span line, struct span text,
 	while (close < end && *close != ']')
 		close++;
 	if (close == end)
-		refuse(s, line, text.p, "a section without its ']'",
+		refuse(s, line, text.p, FAULT_BAD_SECTION,
+		    "a section without its ']'",
 		    "write [policy], [server] or [endpoint NAME] alone on the "
 		    "line; a key does not begin with '['");
 	else if (bad != NULL && name.n == 0)
-		refuse(s, line, text.p, "a section without a name",
+		refuse(s, line, text.p, FAULT_BAD_SECTION,
+		    "a section without a name",
 		    "write [policy], [server] or [endpoint NAME]");
 	else if (bad != NULL)
-		refuse(s, line, bad, "a section's name cannot go on like this",
+		refuse(s, line, bad, FAULT_BAD_SECTION,
+		    "a section's name cannot go on like this",
 		    "write words of letters, digits, '.', '_' and '-', with "
 		    "one blank between them");
 	else if (close + 1 < end)
-		refuse(s, line, close + 1, "text behind a section's ']'",
+		refuse(s, line, close + 1, FAULT_BAD_SECTION,
+		    "text behind a section's ']'",
 		    "write a comment on a line of its own");
 }
 
@@ -171,10 +177,12 @@ unquote(const struct scan *s, struct span line, struct span *value)
 	while (p < end && *p != quote)
 		p++;
 	if (p == end)
-		return refuse(s, line, value->p, "a quote that is not closed",
+		return refuse(s, line, value->p, FAULT_BAD_QUOTE,
+		    "a quote that is not closed",
 		    "close it, or leave it out: values need no quotes");
 	if (p + 1 < end)
-		return refuse(s, line, p + 1, "text behind a closing quote",
+		return refuse(s, line, p + 1, FAULT_BAD_QUOTE,
+		    "text behind a closing quote",
 		    "one pair of quotes holds the whole value, and nothing "
 		    "follows it; values need no quotes");
 	*value = (struct span){ value->p + 1, value->n - 2 };
@@ -188,7 +196,7 @@ value_good(const struct scan *s, struct span line, struct span *value)
 		return unquote(s, line, value);
 	for (size_t i = 0; i < value->n; i++)
 		if (value->p[i] == ';' || value->p[i] == '#')
-			return refuse(s, line, value->p + i,
+			return refuse(s, line, value->p + i, FAULT_BAD_COMMENT,
 			    "';' or '#' in a value, which would end it there",
 			    "write a comment on a line of its own; a value "
 			    "that needs the character stands in quotes");
@@ -201,14 +209,16 @@ key_good(const struct scan *s, struct span line, struct span key)
 	const char *end = name_end(key.p, key.p + key.n);
 
 	if (key.n == 0)
-		return refuse(s, line, key.p, "no key before '='",
-		    "write KEY = VALUE");
+		return refuse(s, line, key.p, FAULT_BAD_LINE,
+		    "no key before '='", "write KEY = VALUE");
 	if (end < key.p + key.n)
-		return refuse(s, line, end, "a key cannot go on like this",
+		return refuse(s, line, end, FAULT_BAD_LINE,
+		    "a key cannot go on like this",
 		    "a key is made of letters, digits and '_'; write "
 		    "KEY = VALUE");
 	if (!s->any_section)
-		return refuse(s, line, key.p, "a key before any section",
+		return refuse(s, line, key.p, FAULT_NO_SECTION,
+		    "a key before any section",
 		    "begin with [policy], [server] or [endpoint NAME]");
 	return true;
 }
@@ -221,7 +231,8 @@ take_key(const struct scan *s, struct span line, struct span text,
 
 	span_cut(&value, '=', &key);
 	if (key.n == text.n)
-		return refuse(s, line, text.p, "neither a section nor a key",
+		return refuse(s, line, text.p, FAULT_BAD_LINE,
+		    "neither a section nor a key",
 		    "write [SECTION], KEY = VALUE, or begin a comment with "
 		    "'#'");
 	value = span_trim(span_skip(text, key.n + 1));
@@ -243,7 +254,7 @@ skip_bom(struct scan *s, struct span *line)
 {
 	if (s->line != 1 || !span_starts(*line, scan_bom))
 		return;
-	refuse(s, *line, line->p, "a byte order mark",
+	refuse(s, *line, line->p, FAULT_BAD_TEXT, "a byte order mark",
 	    "save the file as UTF-8 without one");
 	*line = span_skip(*line, scan_bom.n);
 }

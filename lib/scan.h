@@ -5,6 +5,7 @@
 #ifndef SCAN_H
 #define SCAN_H
 
+#include "fault.h"
 #include "span.h"
 
 /* Both count from 1; the column counts bytes. */
@@ -13,8 +14,8 @@ struct scan_place {
 };
 
 /* What is wrong, and what would be right; both whole sentences' parts. */
-typedef void scan_report_fn(void *ctx, struct scan_place at, const char *fault,
-    const char *expected);
+typedef void scan_report_fn(void *ctx, struct scan_place at, enum fault code,
+    const char *fault, const char *expected);
 
 struct scan {
 	struct span rest;

@@ -17,20 +17,19 @@ struct seen {
 };
 
 static void
-on_report(void *ctx, const char *file, struct scan_place at, bool warning,
-    const char *fault, const char *expected)
+on_report(void *ctx, const struct conf_fault *f)
 {
 	struct seen *seen = ctx;
 
-	FUZZ_HOLDS(fault[0] != '\0' && expected[0] != '\0');
-	for (const char *p = fault; *p != '\0'; p++)
+	FUZZ_HOLDS(f->text[0] != '\0' && f->expected[0] != '\0');
+	for (const char *p = f->text; *p != '\0'; p++)
 		FUZZ_HOLDS((unsigned char)*p >= ' ' && *p != 0x7f);
-	seen->errors += !warning;
-	if (strcmp(file, seen->file) != 0)
+	seen->errors += !f->warning;
+	if (strcmp(f->file, seen->file) != 0)
 		return;
-	seen->in_file += !warning;
-	FUZZ_HOLDS(at.line <= seen->lines);
-	FUZZ_HOLDS((at.line == 0) == (at.column == 0));
+	seen->in_file += !f->warning;
+	FUZZ_HOLDS(f->at.line <= seen->lines);
+	FUZZ_HOLDS((f->at.line == 0) == (f->at.column == 0));
 }
 
 static void

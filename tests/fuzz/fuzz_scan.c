@@ -18,11 +18,12 @@ struct seen {
 };
 
 static void
-on_fault(void *ctx, struct scan_place at, const char *fault,
+on_fault(void *ctx, struct scan_place at, enum fault code, const char *fault,
     const char *expected)
 {
 	struct seen *seen = ctx;
 
+	FUZZ_HOLDS(code < FAULT_COUNT);
 	FUZZ_HOLDS(at.line >= 1 && at.line <= seen->lines);
 	FUZZ_HOLDS(at.column >= 1 && at.column <= seen->file.n + 1);
 	FUZZ_HOLDS(fault[0] != '\0' && expected[0] != '\0');

@@ -15,6 +15,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "cdbwrite.h"
 #include "conf_keys.h"
 #include "lists.h"
 #include "tap.h"
@@ -93,16 +94,10 @@ path_of(const char *name)
 
 /* "FILE:LINE:COLUMN: error: FAULT; EXPECTED", or without line and column. */
 static void
-on_report(void *ctx, const char *file, struct scan_place at, bool warning,
-    const char *fault, const char *expected)
+on_report(void *ctx, const struct conf_fault *f)
 {
-	const char *kind = warning ? "warning" : "error";
-
-	if (at.line == 0)
-		add(ctx, "%s: %s: %s; %s\n", file, kind, fault, expected);
-	else
-		add(ctx, "%s:%u:%u: %s: %s; %s\n", file, at.line, at.column,
-		    kind, fault, expected);
+	conf_fault_line(ctx, f);
+	buf_add_char(ctx, '\n');
 }
 
 static void
@@ -194,6 +189,9 @@ dump_server(struct buf *out, const struct conf_server *s)
 	add(out, "user %s group %s log %s format %d level %d senders %d\n",
 	    or_none(s->user), or_none(s->group), s->log, (int)s->log_format,
 	    s->log_level, (int)s->log_senders);
+	add(out, "reload_interval %u metrics_path %s metrics_file %s\n",
+	    s->reload_interval, or_none(s->metrics_path),
+	    or_none(s->metrics_file));
 }
 
 static void
@@ -591,9 +589,12 @@ decide(const struct conf_endpoint *e, const char *text)
 static const char senders_text[] =
     "[policy]\nsenders = a@x.example, !b@x.example, Mixed@x.example\n"
     "senders_file = @DIR@/lists/senders.txt @DIR@/lists/more.txt\n"
+    "senders_cdb = @DIR@/folded.cdb\n"
     "[endpoint own]\npath = /own\nsenders = *@y.example\n"
     "[endpoint none]\npath = /none\nsenders =\nsenders_file =\n"
+    "senders_cdb =\n"
     "[endpoint exact]\npath = /exact\nlocal_part_case = sensitive\n"
+    "senders_cdb = @DIR@/exact.cdb\n"
     "[endpoint rest]\n";
 
 static const struct {
@@ -606,7 +607,12 @@ static const struct {
 	{ "/", "list@lists.example", "allow senders.txt:2" },
 	{ "/", "x@more.example", "allow more.txt:1" },
 	{ "/", "x@y.example", "none" },
-	{ "/own", "x@y.example", "allow policy.ini:6" },
+	{ "/own", "x@y.example", "allow policy.ini:7" },
+	{ "/", "CDB@c.example", "allow list.txt:3" },
+	{ "/own", "cdb@c.example", "allow list.txt:3" },
+	{ "/none", "cdb@c.example", "none" },
+	{ "/exact", "cdb@c.example", "none" },
+	{ "/exact", "Cdb@c.example", "allow list.txt:3" },
 	{ "/own", "a@x.example", "none" },
 	{ "/own", "list@lists.example", "allow senders.txt:2" },
 	{ "/none", "a@x.example", "none" },
@@ -633,7 +639,7 @@ test_senders(void)
 	ok(conf_load(path_of("policy.ini"), CONF_FOR_CGI, on_report, &said,
 	       &c) == CONF_OK,
 	    "loads senders");
-	ok(memmem(said.p, said.n, ".ini:7:2: warning: no senders", 29) != NULL,
+	ok(memmem(said.p, said.n, ".ini:8:2: warning: no senders", 29) != NULL,
 	    "one endpoint refuses everybody, and a warning says so");
 	for (size_t i = 0;
 	     c != NULL && i < sizeof(decisions) / sizeof(*decisions); i++) {
@@ -667,38 +673,39 @@ test_files(void)
 	static char big[(1 << 20) + 1];
 
 	is_said("/nonexistent.ini",
-	    "/nonexistent.ini: error: No such file or directory; name a "
-	    "regular file of at most 1M that can be read\nCONF_BAD\n",
+	    "/nonexistent.ini: error: No such file or directory "
+	    "[unreadable]; name a regular file of at most 1M that can be "
+	    "read\nCONF_BAD\n",
 	    "no file");
 	is_said(dir,
-	    "@DIR@: error: is a directory; name a regular file of at most 1M "
-	    "that can be read\nCONF_BAD\n",
+	    "@DIR@: error: is a directory [unreadable]; name a regular file of "
+	    "at most 1M that can be read\nCONF_BAD\n",
 	    "a directory");
 	if (mkfifo(path_of("fifo"), 0600) != 0)
 		abort();
 	is_said(path_of("fifo"),
-	    "@DIR@/fifo: error: is not a regular file; name a regular file of "
-	    "at most 1M that can be read\nCONF_BAD\n",
+	    "@DIR@/fifo: error: is not a regular file [unreadable]; name a "
+	    "regular file of at most 1M that can be read\nCONF_BAD\n",
 	    "a FIFO is not waited for");
 	memset(big, '\n', sizeof(big));
 	memcpy(big, "[policy]\nsenders=a@b.example\n", 29);
 	write_file(path_of("policy.ini"), (struct span){ big, sizeof(big) });
 	is_said(path_of("policy.ini"),
-	    "@DIR@/policy.ini: error: is too large; name a regular file of at "
-	    "most 1M that can be read\nCONF_BAD\n",
+	    "@DIR@/policy.ini: error: is too large [unreadable]; name a "
+	    "regular file of at most 1M that can be read\nCONF_BAD\n",
 	    "a byte too much");
 	write_file(path_of("policy.ini"),
 	    (struct span){ big, sizeof(big) - 1 });
 	is_said(path_of("policy.ini"), "CONF_OK\n", "the largest file");
 	chmod(path_of("policy.ini"), 0664);
 	is_said(path_of("policy.ini"),
-	    "@DIR@/policy.ini: warning: writable by its group; chmod go-w\n"
-	    "CONF_OK\n",
+	    "@DIR@/policy.ini: warning: writable by its group [writable]; "
+	    "chmod go-w\nCONF_OK\n",
 	    "its group can write");
 	chmod(path_of("policy.ini"), 0606);
 	is_said(path_of("policy.ini"),
-	    "@DIR@/policy.ini: warning: writable by everybody; chmod go-w\n"
-	    "CONF_OK\n",
+	    "@DIR@/policy.ini: warning: writable by everybody [writable]; "
+	    "chmod go-w\nCONF_OK\n",
 	    "everybody can write");
 }
 
@@ -733,7 +740,8 @@ test_callback(void)
 	write_file(path_of("policy.ini"), SPAN("[policy]\n"));
 	is_said(path_of("policy.ini"),
 	    "@DIR@/policy.ini:1:2: warning: no senders: every request is "
-	    "refused; name them in senders or senders_file\nCONF_OK\n",
+	    "refused [no-senders]; name them in senders, senders_file or "
+	    "senders_cdb\nCONF_OK\n",
 	    "a section alone");
 	if (err == -1 || pipe(fds) != 0 || dup2(fds[1], 2) == -1)
 		abort();
@@ -996,9 +1004,9 @@ static const struct {
 	{ "forwards", "forward" },
 	{ "forward_keeps", "forward_keep" },
 	{ "handlers", "handler" },
-	{ "senders_cdb", NULL },
-	{ "reload_interval", NULL },
-	{ "metrics", NULL },
+	{ "senders-cbd", "senders_cdb" },
+	{ "reload_intervals", "reload_interval" },
+	{ "metric", "metrics" },
 	{ "x", NULL },
 	{ "", NULL },
 };
@@ -1024,6 +1032,299 @@ test_near(void)
 	ok(conf_keys_distance(SPAN("ABC"), SPAN("abc")) == 0, "any case");
 }
 
+/* --- what a tool, and a server that loads it again, ask --- */
+
+/* Policies of these texts, whatever is wrong with them. */
+static struct conf *
+look(const char *name, const char *text, enum conf_result want)
+{
+	struct buf filled, said;
+	struct conf *c = NULL;
+	enum conf_result got;
+	bool error;
+
+	buf_init(&filled, 4096);
+	buf_init(&said, 65536);
+	add_replaced(&filled, span_of(text), "@DIR@", dir);
+	write_file(path_of(name), buf_span(&filled));
+	got = conf_look(path_of(name), CONF_FOR_CGI, on_report, &said, &c);
+	buf_add_char(&said, '\0');
+	error = strstr(said.p, " error: ") != NULL;
+	ok(got == want && c != NULL && error == (got != CONF_OK),
+	    "looks at %s: %s", name, result_name(got));
+	buf_free(&filled);
+	buf_free(&said);
+	return c;
+}
+
+static const char written_text[] = "[policy]\n"
+				   "senders = a@b.example\n"
+				   "timeout =   7\n"
+				   "[endpoint one]\n"
+				   "  path = /one\n"
+				   "timeout = \"9\"\n"
+				   "[endpoint two]\n"
+				   "path = /two\n"
+				   "\n"
+				   "[server]\n"
+				   "log = /var/log/x\n";
+
+static const struct {
+	size_t endpoint;
+	const char *key, *value;
+	unsigned line, column;
+} written[] = {
+	{ 0, "path", "/one", 5, 10 },
+	{ 0, "timeout", "9", 6, 12 },
+	{ 1, "path", "/two", 8, 8 },
+	{ 1, "timeout", "7", 3, 13 },
+	{ 1, "senders", "a@b.example", 2, 11 },
+	{ 1, "kill_grace", NULL, 0, 0 },
+	{ 1, "log", NULL, 0, 0 },
+	{ 1, "nonsense", NULL, 0, 0 },
+	{ CONF_OF_SERVER, "log", "/var/log/x", 11, 7 },
+	{ CONF_OF_SERVER, "threads", NULL, 0, 0 },
+	{ CONF_OF_SERVER, "timeout", NULL, 0, 0 },
+};
+
+static void
+is_written(const struct conf *c)
+{
+	for (size_t i = 0; i < sizeof(written) / sizeof(*written); i++) {
+		struct conf_written w = { .value = { NULL, 0 } };
+		bool found =
+		    conf_written(c, written[i].endpoint, written[i].key, &w);
+
+		ok(found == (written[i].value != NULL) &&
+			w.at.line == written[i].line &&
+			w.at.column == written[i].column,
+		    "%s of %zu is written in line %u, column %u",
+		    written[i].key, written[i].endpoint, w.at.line,
+		    w.at.column);
+		is_span(w.value, written[i].value, "… as");
+	}
+	ok(conf_place(c, 0).line == 4 && conf_place(c, 0).column == 2 &&
+		conf_place(c, 1).line == 7,
+	    "sections begin in lines %u and %u", conf_place(c, 0).line,
+	    conf_place(c, 1).line);
+}
+
+static void
+test_written(void)
+{
+	struct conf *c = look("policy.ini", written_text, CONF_OK);
+	struct buf said;
+
+	is_written(c);
+	conf_free(c);
+	buf_init(&said, 4096);
+	ok(conf_load(path_of("policy.ini"), CONF_FOR_SERVER, on_report, &said,
+	       &c) == CONF_OK,
+	    "the same, loaded");
+	is_written(c);
+	conf_free(c);
+	buf_free(&said);
+	c = look("policy.ini", "[policy]\nplayground = yes\n", CONF_OK);
+	ok(conf_place(c, 0).line == 1, "[policy] alone");
+	conf_free(c);
+	c = look("policy.ini", "", CONF_OK);
+	ok(conf_place(c, 0).line == 0, "no section at all");
+	conf_free(c);
+}
+
+/* What can be made out of a file that is wrong. */
+static void
+test_look(void)
+{
+	const struct conf_endpoint *e;
+	struct conf_written w;
+	struct buf said;
+	struct conf *c = look("policy.ini",
+	    "[policy]\nsenders = a@b.example x\ntimeout = x\nexec = /x\n"
+	    "nonsense\n[endpoint a]\npath = /a\nkill_grace = 3\n",
+	    CONF_BAD);
+
+	ok(conf_endpoints(c, &e) == 1 && strcmp(e[0].name, "a") == 0 &&
+		strcmp(e[0].path, "/a") == 0 && strcmp(e[0].exec, "/x") == 0 &&
+		e[0].limits.kill_grace == 3,
+	    "what is good in a bad file");
+	ok(conf_written(c, 0, "timeout", &w) && w.at.line == 3,
+	    "… and where the bad stands");
+	is_span(w.value, "x", "… as it is written");
+	conf_free(c);
+
+	buf_init(&said, 4096);
+	ok(conf_look("/nonexistent.ini", CONF_FOR_CGI, on_report, &said, &c) ==
+		    CONF_BAD &&
+		c != NULL,
+	    "looks at no file");
+	ok(conf_endpoints(c, &e) == 0 &&
+		!conf_written(c, CONF_OF_SERVER, "log", &w),
+	    "… in which there is nothing");
+	ok(conf_files(c) != NULL &&
+		strcmp(conf_files(c)->name, "/nonexistent.ini") == 0 &&
+		!conf_files(c)->stamp.there && conf_files(c)->next == NULL,
+	    "… and which is known all the same");
+	conf_free(c);
+	buf_free(&said);
+}
+
+/* "policy.ini+ senders.txt-": there, or not. */
+static void
+is_read(const struct conf *c, const char *want)
+{
+	struct buf got;
+	const char *slash;
+
+	buf_init(&got, 4096);
+	for (const struct conf_file *f = conf_files(c); f != NULL;
+	     f = f->next) {
+		struct stamp now = stamp_path(f->name);
+
+		slash = strrchr(f->name, '/');
+		add(&got, "%s%s%s", got.n == 0 ? "" : " ", slash + 1,
+		    f->stamp.there ? "+" : "-");
+		ok(stamp_eq(&now, &f->stamp), "the stamp of %s", f->name);
+	}
+	is_span(buf_span(&got), want, "the files that were read");
+	buf_free(&got);
+}
+
+static const struct {
+	const char *text;
+	enum conf_result result;
+	const char *read;
+} reads[] = {
+	{ "[policy]\nsenders = a@b.example\n", CONF_OK, "policy.ini+" },
+	{ "[policy]\nsenders_file = @DIR@/lists/senders.txt "
+	  "@DIR@/lists/more.txt\nsenders_cdb = @DIR@/folded.cdb\n",
+	    CONF_OK, "policy.ini+ senders.txt+ more.txt+ folded.cdb+" },
+	/* once, whoever names it; and those that nobody asks */
+	{ "[policy]\nsenders_file = @DIR@/lists/senders.txt\n"
+	  "senders_cdb = @DIR@/folded.cdb\n"
+	  "[endpoint a]\npath = /a\n"
+	  "[endpoint b]\npath = /b\nsenders_cdb = @DIR@/folded.cdb\n",
+	    CONF_OK, "policy.ini+ senders.txt+ folded.cdb+" },
+	/* whatever is wrong */
+	{ "[policy]\ntimeout = x\nsenders_file = @DIR@/lists/senders.txt\n",
+	    CONF_BAD, "policy.ini+ senders.txt+" },
+	{ "[policy]\nsenders_file = @DIR@/none @DIR@/lists/bad.txt "
+	  "@DIR@/lists @DIR@/lists/more.txt\n"
+	  "senders_cdb = @DIR@/damaged.cdb @DIR@/none.cdb\n",
+	    CONF_NO_LIST,
+	    "policy.ini+ none- bad.txt+ lists+ more.txt+ damaged.cdb+ "
+	    "none.cdb-" },
+	{ "[policy]\nsenders_file = senders.txt\nsenders_cdb = senders.cdb\n",
+	    CONF_BAD, "policy.ini+" },
+};
+
+static void
+test_read(void)
+{
+	for (size_t i = 0; i < sizeof(reads) / sizeof(*reads); i++) {
+		struct conf *c =
+		    look("policy.ini", reads[i].text, reads[i].result);
+
+		is_read(c, reads[i].read);
+		conf_free(c);
+	}
+}
+
+static const struct {
+	const char *a, *b; /* [server] */
+	const char *want;  /* the keys that differ */
+} server_changes[] = {
+	{ "", "", "" },
+	{ "threads = 3", "threads = 3", "" },
+	{ "threads = 3", "threads = 4", "threads" },
+	{ "threads = 3", "", "threads" },
+	{ "", "threads = 3", "threads" },
+	/* the default, written or not */
+	{ "", "threads = 16\nlog = stderr\nlisten =\nmetrics = off", "" },
+	{ "log = \"stderr\"", "log =   stderr", "" },
+	{ "listen = unix:/a\nuser = x\nmetrics = off",
+	    "listen = unix:/b\nuser = y\nmetrics = url:/m",
+	    "listen user metrics" },
+};
+
+static void
+test_server_change(void)
+{
+	for (size_t i = 0; i < sizeof(server_changes) / sizeof(*server_changes);
+	     i++) {
+		struct conf *c[2];
+		const char *key;
+		struct buf got;
+		size_t next = 0;
+
+		for (int j = 0; j < 2; j++) {
+			char text[512];
+
+			snprintf(text, sizeof(text),
+			    "[policy]\nsenders = a@b.example\ntimeout = %d\n"
+			    "[server]\n%s\n",
+			    j + 1,
+			    j == 0 ? server_changes[i].a : server_changes[i].b);
+			c[j] = look("policy.ini", text, CONF_OK);
+		}
+		buf_init(&got, 4096);
+		buf_add_str(&got, "");
+		while ((key = conf_server_change(c[0], c[1], &next)) != NULL)
+			add(&got, "%s%s", got.n == 0 ? "" : " ", key);
+		buf_add_char(&got, '\0');
+		ok(strcmp(got.p, server_changes[i].want) == 0,
+		    "[server] %zu and its successor: '%s'", i, got.p);
+		buf_free(&got);
+		conf_free(c[0]);
+		conf_free(c[1]);
+	}
+}
+
+/* The lists go, and nobody is let in; the rest stays. */
+static void
+test_drop_lists(void)
+{
+	struct conf *c = look("policy.ini",
+	    "[policy]\nsenders = a@b.example\n"
+	    "senders_file = @DIR@/lists/senders.txt\n"
+	    "senders_cdb = @DIR@/folded.cdb\n"
+	    "[endpoint a]\npath = /a\n[endpoint b]\npath = /b\n"
+	    "[server]\nlog = /var/log/x\n",
+	    CONF_OK);
+	const struct conf_endpoint *e;
+
+	conf_endpoints(c, &e);
+	is_span(span_of(decide(&e[1], "a@b.example")), "allow policy.ini:2",
+	    "a list");
+	conf_drop_lists(c);
+	for (int i = 0; i < 2; i++)
+		is_span(span_of(decide(&e[i], "a@b.example")), "none",
+		    "… that was dropped");
+	ok(strcmp(conf_server(c)->log, "/var/log/x") == 0 &&
+		strcmp(e[1].path, "/b") == 0 && conf_files(c) != NULL,
+	    "… and all else is there");
+	conf_drop_lists(c);
+	conf_free(c);
+}
+
+/* A compiled list of one rule. */
+static void
+compile(const char *name, struct span key, bool fold_local)
+{
+	const struct cdbwrite_about about = { .text = "/list.txt",
+		.fold_local = fold_local,
+		.wide = *key.p == '@',
+		.max = CDBWRITE_MAX };
+	struct cdbwrite *w;
+	uint64_t size;
+
+	if (cdbwrite_open(path_of(name), &about, &w) != NULL ||
+	    cdbwrite_add(w, key, false, 3) != NULL ||
+	    cdbwrite_finish(w, &size) != NULL)
+		abort();
+	cdbwrite_free(w);
+}
+
 static void
 set_up(void)
 {
@@ -1037,13 +1338,18 @@ set_up(void)
 	    symlink("scripts", path_of("link")) != 0)
 		abort();
 	free(real);
+	compile("folded.cdb", SPAN("cdb@c.example"), true);
+	compile("exact.cdb", SPAN("Cdb@c.example"), false);
+	compile("wide.cdb", SPAN("@gmail.com"), true);
+	write_file(path_of("damaged.cdb"), SPAN("cdb"));
 }
 
 static void
 tear_down(void)
 {
 	static const char *const names[] = { "lists", "link", "scripts",
-		"policy.ini", "fifo", "one.ini", "two.ini", "race.ini" };
+		"policy.ini", "fifo", "one.ini", "two.ini", "race.ini",
+		"folded.cdb", "exact.cdb", "wide.cdb", "damaged.cdb" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		remove(path_of(names[i]));
@@ -1082,6 +1388,11 @@ main(int argc, char *argv[])
 	test_manual();
 	test_defaults();
 	test_near();
+	test_written();
+	test_look();
+	test_read();
+	test_server_change();
+	test_drop_lists();
 	buf_free(&defaults);
 	tear_down();
 	return tap_done();

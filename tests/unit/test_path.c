@@ -78,7 +78,8 @@ below_at_every_cut(struct span s, bool encoded, const char *top)
 		if (encoded && in_escape(s, i))
 			continue;
 		a = parts_of(s, i, encoded);
-		same &= path_is_below(&a.p, top) == below;
+		same &= path_is_below(&a.p, top) == below &&
+		    path_is(&a.p, top) == path_is(&whole, top);
 		parts_free(&a);
 	}
 	return same ? below : -1;
@@ -316,6 +317,9 @@ test_below(size_t i)
 	ok(below_at_every_cut(s, false, belows[i].top) == belows[i].below,
 	    "'%s' is%s '%s' or below it", belows[i].path,
 	    belows[i].below ? "" : " not", belows[i].top);
+	ok(path_is(&(struct path){ .head = s }, belows[i].top) ==
+		(strcmp(belows[i].path, belows[i].top) == 0),
+	    "… and is it, or not");
 	ok(below_at_every_cut(buf_span(&b), true, belows[i].top) ==
 		belows[i].below,
 	    "… and so is '%.*s'", (int)b.n, b.p);

@@ -23,10 +23,11 @@ note(struct transcript *t, const char *fmt, ...)
 }
 
 static void
-on_fault(void *ctx, struct scan_place at, const char *fault,
+on_fault(void *ctx, struct scan_place at, enum fault code, const char *fault,
     const char *expected)
 {
-	note(ctx, "%u:%u: %s%s\n", at.line, at.column, fault,
+	note(ctx, "%u:%u: %s [%s]%s\n", at.line, at.column, fault,
+	    fault_word(code),
 	    expected == NULL || *expected == '\0' ? " (no hint)" : "");
 }
 
@@ -88,89 +89,103 @@ static const struct {
 	{ "an empty section", "[a]\n[b]\n", "1:2 [a]\n2:2 [b]\n" },
 	/* quotes that iniparser would misread */
 	{ "text behind quotes", "[p]\na = \"john doe\"@x.example\n",
-	    "1:2 [p]\n2:15: text behind a closing quote\n" },
+	    "1:2 [p]\n2:15: text behind a closing quote [bad-quote]\n" },
 	{ "a comment behind quotes", "[p]\na = 'x' # y\n",
-	    "1:2 [p]\n2:8: text behind a closing quote\n" },
+	    "1:2 [p]\n2:8: text behind a closing quote [bad-quote]\n" },
 	{ "two pairs of quotes", "[p]\na = \"\" \"\"\n",
-	    "1:2 [p]\n2:7: text behind a closing quote\n" },
+	    "1:2 [p]\n2:7: text behind a closing quote [bad-quote]\n" },
 	{ "open quotes", "[p]\na = \"open\nb = 'open\nc = \"\nd = 'x\"\n",
-	    "1:2 [p]\n2:5: a quote that is not closed\n"
-	    "3:5: a quote that is not closed\n"
-	    "4:5: a quote that is not closed\n"
-	    "5:5: a quote that is not closed\n" },
+	    "1:2 [p]\n2:5: a quote that is not closed [bad-quote]\n"
+	    "3:5: a quote that is not closed [bad-quote]\n"
+	    "4:5: a quote that is not closed [bad-quote]\n"
+	    "5:5: a quote that is not closed [bad-quote]\n" },
 	/* comments where none can be */
 	{ "; in a value", "[p]\na = x;y\n",
-	    "1:2 [p]\n2:6: ';' or '#' in a value, which would end it there\n" },
+	    "1:2 [p]\n"
+	    "2:6: ';' or '#' in a value, which would end it there "
+	    "[bad-comment]\n" },
 	{ "# in a value", "[p]\na = https://h/#f\n",
 	    "1:2 [p]\n2:15: ';' or '#' in a value, which would end it "
-	    "there\n" },
+	    "there [bad-comment]\n" },
 	{ "a comment behind a value", "[p]\na = x # y\nb =; z\n",
-	    "1:2 [p]\n2:7: ';' or '#' in a value, which would end it there\n"
-	    "3:4: ';' or '#' in a value, which would end it there\n" },
+	    "1:2 [p]\n"
+	    "2:7: ';' or '#' in a value, which would end it there "
+	    "[bad-comment]\n"
+	    "3:4: ';' or '#' in a value, which would end it there "
+	    "[bad-comment]\n" },
 	{ "a comment behind a section", "[x] ; comment\na = b\n",
-	    "1:4: text behind a section's ']'\n1:2 [x]\n2:1 x/a 2:5 <b>\n" },
+	    "1:4: text behind a section's ']' [bad-section]\n1:2 [x]\n"
+	    "2:1 x/a 2:5 <b>\n" },
 	{ "a key behind a section", "[x] # a=b\n[y]=4\n",
-	    "1:4: text behind a section's ']'\n1:2 [x]\n"
-	    "2:4: text behind a section's ']'\n2:2 [y]\n" },
+	    "1:4: text behind a section's ']' [bad-section]\n1:2 [x]\n"
+	    "2:4: text behind a section's ']' [bad-section]\n2:2 [y]\n" },
 	/* sections */
 	{ "no name", "[p]\n[]\na = b\n[ \t]\n",
-	    "1:2 [p]\n2:1: a section without a name\n"
-	    "4:1: a section without a name\n" },
+	    "1:2 [p]\n2:1: a section without a name [bad-section]\n"
+	    "4:1: a section without a name [bad-section]\n" },
 	{ "no ']'", "[unclosed = 3\n[policy\na = b\n",
-	    "1:1: a section without its ']'\n"
-	    "2:1: a section without its ']'\n2:2 [policy]\n"
+	    "1:1: a section without its ']' [bad-section]\n"
+	    "2:1: a section without its ']' [bad-section]\n2:2 [policy]\n"
 	    "3:1 policy/a 3:5 <b>\n" },
 	{ "two ']'", "[a]]\n[b]c]\n",
-	    "1:4: text behind a section's ']'\n1:2 [a]\n"
-	    "2:4: text behind a section's ']'\n2:2 [b]\n" },
+	    "1:4: text behind a section's ']' [bad-section]\n1:2 [a]\n"
+	    "2:4: text behind a section's ']' [bad-section]\n2:2 [b]\n" },
 	{ "':' in a name", "[endpoint:/rsvp]\na = b\n[p]\n",
-	    "1:10: a section's name cannot go on like this\n3:2 [p]\n" },
+	    "1:10: a section's name cannot go on like this [bad-section]\n"
+	    "3:2 [p]\n" },
 	{ "two blanks, a tab in a name", "[a  b]\n[a\tb]\n",
-	    "1:4: a section's name cannot go on like this\n"
-	    "2:3: a section's name cannot go on like this\n" },
+	    "1:4: a section's name cannot go on like this [bad-section]\n"
+	    "2:3: a section's name cannot go on like this [bad-section]\n" },
 	{ "non-ASCII in a name", "[\xc3\xa4]\n",
-	    "1:2: a section's name cannot go on like this\n" },
+	    "1:2: a section's name cannot go on like this [bad-section]\n" },
 	{ "a bad section's keys are not the one's before it",
 	    "[p]\na = 1\n[x/y]\nb = 2\n[q]\nc = 3\n",
 	    "1:2 [p]\n2:1 p/a 2:5 <1>\n"
-	    "3:3: a section's name cannot go on like this\n"
+	    "3:3: a section's name cannot go on like this [bad-section]\n"
 	    "5:2 [q]\n6:1 q/c 6:5 <3>\n" },
 	{ "but their faults are told", "[x/y]\nb = 2;\n",
-	    "1:3: a section's name cannot go on like this\n"
-	    "2:6: ';' or '#' in a value, which would end it there\n" },
+	    "1:3: a section's name cannot go on like this [bad-section]\n"
+	    "2:6: ';' or '#' in a value, which would end it there "
+	    "[bad-comment]\n" },
 	/* keys */
 	{ "before any section", "a = b\n[p]\n",
-	    "1:1: a key before any section\n2:2 [p]\n" },
+	    "1:1: a key before any section [no-section]\n2:2 [p]\n" },
 	{ "no '='", "[p]\nsenders\n x y\n",
-	    "1:2 [p]\n2:1: neither a section nor a key\n"
-	    "3:2: neither a section nor a key\n" },
+	    "1:2 [p]\n2:1: neither a section nor a key [bad-line]\n"
+	    "3:2: neither a section nor a key [bad-line]\n" },
 	{ "no key", "[p]\n= b\n =\n",
-	    "1:2 [p]\n2:1: no key before '='\n3:2: no key before '='\n" },
+	    "1:2 [p]\n2:1: no key before '=' [bad-line]\n"
+	    "3:2: no key before '=' [bad-line]\n" },
 	{ "':' or a blank in a key", "[p]\nb:c = 1\na b = 2\n",
-	    "1:2 [p]\n2:2: a key cannot go on like this\n"
-	    "3:2: a key cannot go on like this\n" },
+	    "1:2 [p]\n2:2: a key cannot go on like this [bad-line]\n"
+	    "3:2: a key cannot go on like this [bad-line]\n" },
 	{ "a rule as a key", "[p]\nbounce+u=x.org@d = 1\n",
-	    "1:2 [p]\n2:7: a key cannot go on like this\n" },
+	    "1:2 [p]\n2:7: a key cannot go on like this [bad-line]\n" },
 	/* lines */
 	{ "backslashes at the end", "[p]\na = b\\\nc\\ \t\n",
-	    "1:2 [p]\n2:6: a backslash at the end of a line\n"
-	    "3:2: a backslash at the end of a line\n" },
+	    "1:2 [p]\n2:6: a backslash at the end of a line [bad-line]\n"
+	    "3:2: a backslash at the end of a line [bad-line]\n" },
 	{ "in comments too", "# x \\\n; \\\r\n\\\n",
-	    "1:5: a backslash at the end of a line\n"
-	    "2:3: a backslash at the end of a line\n"
-	    "3:1: a backslash at the end of a line\n" },
+	    "1:5: a backslash at the end of a line [bad-line]\n"
+	    "2:3: a backslash at the end of a line [bad-line]\n"
+	    "3:1: a backslash at the end of a line [bad-line]\n" },
 	{ "on the last line", "[p]\na = b\\",
-	    "1:2 [p]\n2:6: a backslash at the end of a line\n" },
-	{ "CR alone", "[p]\ra = b\r[q]\n", "1:4: a CR without LF behind it\n" },
-	{ "two CR", "[p]\r\r\n", "1:4: a CR without LF behind it\n" },
-	{ "CR at the end", "[p]\r", "1:4: a CR without LF behind it\n" },
+	    "1:2 [p]\n2:6: a backslash at the end of a line [bad-line]\n" },
+	{ "CR alone", "[p]\ra = b\r[q]\n",
+	    "1:4: a CR without LF behind it [bad-text]\n" },
+	{ "two CR", "[p]\r\r\n",
+	    "1:4: a CR without LF behind it [bad-text]\n" },
+	{ "CR at the end", "[p]\r",
+	    "1:4: a CR without LF behind it [bad-text]\n" },
 	{ "control bytes", "[p]\na = \x01\n# \x1b[m\nb\v = c\nd = \x7f\n",
-	    "1:2 [p]\n2:5: a control byte\n3:3: a control byte\n"
-	    "4:2: a control byte\n5:5: a control byte\n" },
+	    "1:2 [p]\n2:5: a control byte [bad-text]\n"
+	    "3:3: a control byte [bad-text]\n"
+	    "4:2: a control byte [bad-text]\n"
+	    "5:5: a control byte [bad-text]\n" },
 	{ "a byte order mark", "\xef\xbb\xbf[p]\na = b\n",
-	    "1:1: a byte order mark\n1:2 [p]\n2:1 p/a 2:5 <b>\n" },
+	    "1:1: a byte order mark [bad-text]\n1:2 [p]\n2:1 p/a 2:5 <b>\n" },
 	{ "a byte order mark elsewhere", "[p]\n\xef\xbb\xbf[q]\n",
-	    "1:2 [p]\n2:1: neither a section nor a key\n" },
+	    "1:2 [p]\n2:1: neither a section nor a key [bad-line]\n" },
 };
 
 static void
@@ -202,18 +217,18 @@ main(void)
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++)
 		check(span_of(tests[i].in), tests[i].want, tests[i].name);
 	check((struct span){ "[p]\na = b\0c\n", 12 },
-	    "1:2 [p]\n2:6: a NUL byte\n", "a NUL byte");
-	check((struct span){ "#\0", 2 }, "1:2: a NUL byte\n",
+	    "1:2 [p]\n2:6: a NUL byte [bad-text]\n", "a NUL byte");
+	check((struct span){ "#\0", 2 }, "1:2: a NUL byte [bad-text]\n",
 	    "a NUL in a comment");
-	check((struct span){ "\xff\xfe[\0p\0", 6 }, "1:4: a NUL byte\n",
-	    "UTF-16");
+	check((struct span){ "\xff\xfe[\0p\0", 6 },
+	    "1:4: a NUL byte [bad-text]\n", "UTF-16");
 	check_length(1000, "\n", "1:2 [p]\n", "a line of 1000 bytes");
 	check_length(1000, "\r\n", "1:2 [p]\n", "and CR and LF");
 	check_length(1001, "\n",
-	    "1:2 [p]\n2:1001: a line of more than 1000 bytes\n",
+	    "1:2 [p]\n2:1001: a line of more than 1000 bytes [long-line]\n",
 	    "a line of 1001 bytes");
 	check_length(1001, "",
-	    "1:2 [p]\n2:1001: a line of more than 1000 bytes\n",
+	    "1:2 [p]\n2:1001: a line of more than 1000 bytes [long-line]\n",
 	    "the last line too");
 	return tap_done();
 }
