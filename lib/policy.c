@@ -321,6 +321,35 @@ policy_refuse(enum reason why, bool for_endpoint, struct policy_decision *out)
 	out->reason = why;
 }
 
+enum policy_outcome
+policy_outcome(const struct policy_decision *d)
+{
+	if (d->reported)
+		return POLICY_OUTCOME_REPORT;
+	switch (d->verdict) {
+	case POLICY_ALLOW:
+		return POLICY_OUTCOME_ALLOW;
+	case POLICY_PREFLIGHT:
+		return POLICY_OUTCOME_PREFLIGHT;
+	case POLICY_DENY:
+		break;
+	}
+	return POLICY_OUTCOME_DENY;
+}
+
+const char *
+policy_word(enum policy_outcome o)
+{
+	static const char *const words[POLICY_OUTCOMES] = {
+		[POLICY_OUTCOME_ALLOW] = "allow",
+		[POLICY_OUTCOME_DENY] = "deny",
+		[POLICY_OUTCOME_PREFLIGHT] = "preflight",
+		[POLICY_OUTCOME_REPORT] = "report",
+	};
+
+	return words[o];
+}
+
 static bool
 has_prefix(struct span name, struct span prefix)
 {

@@ -93,6 +93,20 @@ bool policy_bad_byte(const struct policy_request *r);
 void policy_refuse(enum reason why, bool for_endpoint,
     struct policy_decision *out);
 
+/* A decision in one word: of the log, and of the counters [SPEC 7.1, 7.2]. */
+enum policy_outcome {
+	POLICY_OUTCOME_ALLOW,
+	POLICY_OUTCOME_DENY,
+	POLICY_OUTCOME_PREFLIGHT,
+	POLICY_OUTCOME_REPORT, /* a denial that was let through [SPEC 2.8] */
+	POLICY_OUTCOMES
+};
+
+enum policy_outcome policy_outcome(const struct policy_decision *d);
+
+/* "allow", "deny", "preflight", "report". */
+const char *policy_word(enum policy_outcome o);
+
 /* Whose is this field of the handler's answer [SPEC 4.4]? */
 enum field_rule policy_field(struct span name);
 

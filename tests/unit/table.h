@@ -26,11 +26,11 @@ struct table {
 static inline void
 table_open(struct table *t, const char *name)
 {
-	const char *folder = getenv("TEST_DATA");
+	const char *data = getenv("TEST_DATA");
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/%s",
-	    folder == NULL ? "tests/data" : folder, name);
+	    data == NULL ? "tests/data" : data, name);
 	*t = (struct table){ .f = fopen(path, "r") };
 	if (t->f == NULL) {
 		printf("Bail out! cannot open %s\n", path);

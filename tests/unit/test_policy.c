@@ -1,43 +1,11 @@
 #include "guard.h"
+#include "made.h"
 #include "policy.h"
 #include "senders.h"
 #include "table.h"
 #include "tap.h"
 
-enum {
-	POLICY,
-	METHOD,
-	QUERY,
-	ORIGIN,
-	SENDER,
-	WANTED,
-	DECISION,
-	REASON,
-	VERSION,
-	FIELDS,
-	COLUMNS
-};
-
-enum { ORIGINS_MAX = 8, TEXT_MAX = 4096 };
-
-/* A policy, and what it is made of. */
-struct made {
-	struct policy policy;
-	struct senders all, part[SENDERS_MAX];
-	struct rules_source source[SENDERS_MAX];
-	struct span origins[ORIGINS_MAX], browsers[ORIGINS_MAX];
-	char expose[256], expose_v1[256];
-};
-
-static size_t
-list(struct span words, struct span out[ORIGINS_MAX])
-{
-	size_t n = 0;
-
-	while (n < ORIGINS_MAX && span_word(&words, &out[n]))
-		n++;
-	return n;
-}
+enum { TEXT_MAX = 4096 };
 
 /* Each rule in a source of its own, the last one first. */
 static void
@@ -52,88 +20,6 @@ split_senders(struct made *m)
 		m->source[i] = senders_source(&m->part[i]);
 	}
 	m->policy.nsenders = m->all.n;
-}
-
-static void
-set_senders(struct made *m, struct span rules)
-{
-	struct span word;
-
-	while (span_word(&rules, &word))
-		if (!senders_add(&m->all, word, true))
-			ok(false, "a rule: %.*s", (int)word.n, word.p);
-}
-
-/* "A,B" as "A, B", behind whatever is in out. */
-static void
-set_expose(char *out, struct span names)
-{
-	struct span word;
-
-	while (span_word(&names, &word))
-		sprintf(out + strlen(out), "%s%.*s", *out == '\0' ? "" : ", ",
-		    (int)word.n, word.p);
-}
-
-static void
-set(struct made *m, struct span word)
-{
-	struct policy *p = &m->policy;
-	struct span value = word, key;
-
-	span_cut(&value, '=', &key);
-	if (span_eq(key, SPAN("senders")))
-		set_senders(m, value);
-	else if (span_eq(key, SPAN("origins")))
-		p->norigins = list(value, m->origins);
-	else if (span_eq(key, SPAN("browser_origins")))
-		p->nbrowser_origins = list(value, m->browsers);
-	else if (span_eq(key, SPAN("versions")))
-		p->versions = span_eq(value, SPAN("1")) ? POLICY_VERSION_1 :
-							  POLICY_VERSION_2;
-	else if (span_eq(key, SPAN("expose"))) {
-		set_expose(m->expose, value);
-		set_expose(m->expose_v1, value);
-	} else if (span_eq(key, SPAN("playground")))
-		p->playground = true;
-	else if (span_eq(key, SPAN("credentials")))
-		p->credentials = true;
-	else if (span_eq(key, SPAN("report")))
-		p->report = true;
-	else if (span_eq(key, SPAN("broken")))
-		m->all.broken = true;
-	else
-		ok(false, "a word of a policy: %.*s", (int)word.n, word.p);
-}
-
-static void
-make(struct made *m, struct span words)
-{
-	struct span word, rest = words;
-
-	memset(m, 0, sizeof(*m));
-	m->policy = (struct policy){
-		.senders = m->source,
-		.nsenders = 1,
-		.origins = m->origins,
-		.norigins = 1,
-		.browser_origins = m->browsers,
-		.allow_methods = SPAN("GET, POST"),
-		.allow_headers = SPAN("AMP-Email-Sender, Content-Type"),
-		.max_age = SPAN("600"),
-		.versions = POLICY_VERSION_1 | POLICY_VERSION_2,
-		.fold_local = true,
-	};
-	m->origins[0] = SPAN("https://mail.google.com");
-	strcpy(m->expose_v1, "AMP-Access-Control-Allow-Source-Origin");
-	while (span_cut(&rest, ' ', &word))
-		if (span_eq(word, SPAN("kept")))
-			m->policy.fold_local = false;
-		else
-			set(m, word);
-	m->source[0] = senders_source(&m->all);
-	m->policy.expose = span_of(m->expose);
-	m->policy.expose_v1 = span_of(m->expose_v1);
 }
 
 static const char *
@@ -261,7 +147,7 @@ test_row(const struct table *t)
 	    t->col[FIELDS].p == NULL ? "" : " | ", (int)t->col[FIELDS].n,
 	    t->col[FIELDS].p == NULL ? "" : t->col[FIELDS].p);
 	snprintf(name, sizeof(name), "line %u", t->line);
-	make(&m, t->col[POLICY]);
+	made_of(&m, t->col[POLICY]);
 	decide(&m.policy, &r, 0, got);
 	is_span(span_of(got), want, name);
 	decide(&m.policy, &r, 0xFF, got);
@@ -307,7 +193,7 @@ test_rule(void)
 	struct policy_decision d;
 	struct made m;
 
-	make(&m, SPAN("senders=*@company.example,!b@company.example"));
+	made_of(&m, SPAN("senders=*@company.example,!b@company.example"));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct policy_request r = { .method = SPAN("GET"),
 			.sender = span_of(cases[i].sender) };
@@ -333,7 +219,7 @@ test_rule(void)
 	ok(d.at.line == 2 && d.claimed_sender.p == d.source,
 	    "version 1: the rule, and the decoded claim");
 	is_span(d.claimed_sender, "b@company.example", "as decoded");
-	make(&m, SPAN("senders=* playground"));
+	made_of(&m, SPAN("senders=* playground"));
 	policy_decide(&m.policy,
 	    &(struct policy_request){ .method = SPAN("GET"),
 		.query = SPAN("__amp_source_origin=b@company.example"),
@@ -361,6 +247,35 @@ test_refuse(void)
 	ok(d.verdict == POLICY_DENY && d.reason == REASON_NO_ENDPOINT &&
 		d.nfields == 0,
 	    "for no endpoint: without");
+}
+
+/* The words of log lines and counters, from a decision's two members. */
+static void
+test_outcome(void)
+{
+	static const struct {
+		enum policy_verdict verdict;
+		bool reported;
+		enum policy_outcome outcome;
+		const char *word;
+	} cases[] = {
+		{ POLICY_ALLOW, false, POLICY_OUTCOME_ALLOW, "allow" },
+		{ POLICY_DENY, false, POLICY_OUTCOME_DENY, "deny" },
+		{ POLICY_PREFLIGHT, false, POLICY_OUTCOME_PREFLIGHT,
+		    "preflight" },
+		{ POLICY_DENY, true, POLICY_OUTCOME_REPORT, "report" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct policy_decision d = { .verdict = cases[i].verdict,
+			.reported = cases[i].reported };
+
+		ok(policy_outcome(&d) == cases[i].outcome, "outcome: %s",
+		    cases[i].word);
+		is_span(span_of(policy_word(cases[i].outcome)), cases[i].word,
+		    "its word");
+	}
+	ok(sizeof(cases) / sizeof(cases[0]) == POLICY_OUTCOMES, "all of them");
 }
 
 static void
@@ -422,6 +337,7 @@ main(void)
 	test_table();
 	test_rule();
 	test_refuse();
+	test_outcome();
 	test_field();
 	return tap_done();
 }
