@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,10 +19,14 @@ enum { LOG_TO_SYSLOG = -1 };
 
 /*
  * The state of the process's log.  Atomic, so that lines need no lock; the
- * program's name is set before there are threads.
+ * program's name and the file's are set before there are threads.
  */
 static atomic_int log_fd = STDERR_FILENO, log_level = LOG_INFO;
-static char log_program[64];
+static atomic_bool log_cut; /* the last line has lost its end */
+static char log_program[64], log_file[PATH_MAX]; /* "": it is none */
+static bool log_made;      /* the file was not there before */
+static bool log_formatted; /* log_format() has been called */
+static bool log_json;
 
 static const char *
 program(void)
@@ -35,14 +40,18 @@ program(void)
  * to write never has one that is closed or something else.
  */
 static int
-use_file(const char *path)
+use_file(const char *path, bool wait)
 {
 	int old = log_fd;
 	int fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
+		(wait ? 0 : O_NONBLOCK),
+	    0640);
 
 	if (fd == -1)
 		return -1;
+	if (!wait) /* lines do */
+		fcntl(fd, F_SETFL, O_APPEND);
 	if (old <= STDERR_FILENO) {
 		log_fd = fd;
 		return 0;
@@ -71,16 +80,46 @@ int
 log_open(const char *name, const char *to, int level)
 {
 	bool to_syslog = strcmp(to, "syslog") == 0;
+	bool to_file = !to_syslog && strcmp(to, "stderr") != 0;
+	bool made = to_file && access(to, F_OK) == -1;
 
-	if (to_syslog || strcmp(to, "stderr") == 0)
-		use_number(to_syslog ? LOG_TO_SYSLOG : STDERR_FILENO);
-	else if (use_file(to) == -1)
+	if (strlen(to) >= sizeof(log_file)) {
+		errno = ENAMETOOLONG;
 		return -1;
+	}
+	if (!to_file)
+		use_number(to_syslog ? LOG_TO_SYSLOG : STDERR_FILENO);
+	else if (use_file(to, true) == -1)
+		return -1;
+	strcpy(log_file, to_file ? to : "");
+	log_made = made;
 	snprintf(log_program, sizeof(log_program), "%s", name);
 	log_level = level;
 	if (to_syslog)
 		openlog(log_program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	return 0;
+}
+
+void
+log_format(enum logline_format format)
+{
+	log_formatted = true;
+	log_json = format == LOGLINE_JSON;
+}
+
+void
+log_give(uid_t uid, gid_t gid)
+{
+	if (log_made && fchown(log_fd, uid, gid) == -1)
+		log_warn("%s: cannot be given to user %u", log_file,
+		    (unsigned)uid);
+}
+
+int
+log_reopen(void)
+{
+	/* a FIFO that has lost its reader must not stop us here */
+	return log_file[0] == '\0' ? 0 : use_file(log_file, false);
 }
 
 bool
@@ -91,21 +130,27 @@ log_wanted(int level)
 
 /*
  * One write(2), but for what a signal or a full disk cuts short.  A log that
- * takes nothing is no reason to stop.
+ * takes nothing is no reason to stop; what was cut ends before the next line.
  */
 static void
 write_all(int fd, const char *p, size_t n)
 {
+	size_t all = n;
+
+	if (log_cut && write(fd, "\n", 1) == 1)
+		log_cut = false;
 	while (n > 0) {
 		ssize_t done = write(fd, p, n);
 
 		if (done == -1 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return;
+			break;
 		p += done;
 		n -= (size_t)done;
 	}
+	if (n > 0 && n < all)
+		log_cut = true;
 }
 
 static void
@@ -174,28 +219,99 @@ add_escaped(struct text *t, const char *s)
 	}
 }
 
-__attribute__((format(printf, 3, 0))) static void
-say(int level, int error, const char *fmt, va_list ap)
+static struct timespec
+now(void)
 {
-	int saved = errno;
-	char words[LOG_TEXT_MAX];
+	struct timespec at;
+
+	clock_gettime(CLOCK_REALTIME, &at);
+	return at;
+}
+
+/* Where lines of decisions have the time, those between them do. */
+static void
+add_time(struct text *t)
+{
+	struct buf time;
+
+	buf_init(&time, 64);
+	logline_time(&time, now());
+	buf_add_char(&time, ' ');
+	if (!time.failed)
+		add(t, time.p, time.n);
+	buf_free(&time);
+}
+
+/* What goes out as text: who says it, and all the words. */
+static void
+say_text(int level, const char *words, const char *error)
+{
 	struct text t = { .n = 0 };
 
-	if (!log_wanted(level))
-		return;
-	vsnprintf(words, sizeof(words), fmt, ap);
+	if (log_formatted && log_file[0] != '\0')
+		add_time(&t);
 	if (log_fd != LOG_TO_SYSLOG) {
 		add_escaped(&t, program());
 		add_escaped(&t, ": ");
 	}
 	add_escaped(&t, words);
-	if (error != 0) {
+	if (error != NULL) {
 		add_escaped(&t, ": ");
-		add_escaped(&t, strerror(error));
+		add_escaped(&t, error);
 	}
 	memcpy(t.p + t.n, t.cut ? mark : "\n", t.cut ? sizeof(mark) - 1 : 1);
 	t.n += t.cut ? sizeof(mark) - 1 : 1;
 	write_line(level, (struct span){ t.p, t.n });
+}
+
+static const char *
+level_word(int level)
+{
+	return level <= LOG_ERR  ? "error" :
+	    level == LOG_WARNING ? "warning" :
+	    level == LOG_DEBUG   ? "debug" :
+				   "info";
+}
+
+/* The same as an object; false where memory is out. */
+static bool
+say_json(int level, const char *words, const char *error)
+{
+	struct buf line;
+	bool good;
+
+	buf_init(&line, 8 * LOG_LINE_MAX);
+	buf_add_str(&line, "{\"time\":\"");
+	logline_time(&line, now());
+	buf_add_str(&line, "\",\"level\":\"");
+	buf_add_str(&line, level_word(level));
+	buf_add_str(&line, "\",\"message\":\"");
+	logline_escape(&line, LOGLINE_JSON, span_of(words));
+	if (error != NULL) {
+		buf_add_str(&line, ": ");
+		logline_escape(&line, LOGLINE_JSON, span_of(error));
+	}
+	buf_add_str(&line, "\"}\n");
+	good = !line.failed && line.n <= LOG_LINE_MAX;
+	if (good)
+		write_line(level, buf_span(&line));
+	buf_free(&line);
+	return good;
+}
+
+__attribute__((format(printf, 3, 0))) static void
+say(int level, int error, const char *fmt, va_list ap)
+{
+	const char *text = error == 0 ? NULL : strerror(error);
+	char words[LOG_TEXT_MAX];
+	int saved = errno;
+
+	if (!log_wanted(level))
+		return;
+	vsnprintf(words, sizeof(words), fmt, ap);
+	if (!log_json || log_fd == LOG_TO_SYSLOG ||
+	    !say_json(level, words, text))
+		say_text(level, words, text);
 	errno = saved;
 }
 

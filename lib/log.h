@@ -8,15 +8,39 @@
 #ifndef LOG_H
 #define LOG_H
 
-#include "span.h"
+#include <sys/types.h>
+
+#include "logline.h"
 
 /*
  * Where lines go from now on: "stderr", "syslog", or a file's path, which is
  * made with mode 0640 and appended to; level is the least urgent that is
  * written (LOG_ERR to LOG_DEBUG of syslog(3)).  -1 with errno where the file
  * cannot be opened; the log is then as before.  Not while threads may log.
+ * Both words are copied; a path that PATH_MAX does not hold is ENAMETOOLONG.
  */
 int log_open(const char *program, const char *to, int level);
+
+/*
+ * Opens the log's file by its name again, since somebody may have moved it:
+ * lines go there from now on [SPEC 5.5].  0, also where the log is no file; -1
+ * with errno, and the log goes on as it was.  Others may log meanwhile, and
+ * lose no line; they may not call this, nor log_open().
+ */
+int log_reopen(void);
+
+/*
+ * From now on lines for people have the time in front where they go into a
+ * file, or, but in syslog, are JSON objects with time, level and message.  Not
+ * while threads may log.
+ */
+void log_format(enum logline_format format);
+
+/*
+ * Gives the log's file, where log_open() has made it, to who is to run, so that
+ * log_reopen() can open it then.
+ */
+void log_give(uid_t uid, gid_t gid);
 
 /* Would a line of this level be written? */
 bool log_wanted(int level);

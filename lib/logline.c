@@ -172,8 +172,8 @@ add_date(struct buf *out, uint64_t days)
 }
 
 /* RFC 3339 has four digits for the year. */
-static void
-add_time(struct buf *out, struct timespec at)
+void
+logline_time(struct buf *out, struct timespec at)
 {
 	const int64_t last = 253402300799;
 	int64_t s = at.tv_sec < 0 ? 0 : at.tv_sec > last ? last : at.tv_sec;
@@ -293,7 +293,7 @@ add_detail(struct line *l, enum logline_senders senders, const char *detail,
 static void
 add_text_head(struct line *line, const struct logline *l)
 {
-	add_time(line->out, l->at);
+	logline_time(line->out, l->at);
 	buf_add_char(line->out, ' ');
 	add_digits(line->out, l->id, 16, 8);
 	buf_add_char(line->out, ' ');
@@ -308,7 +308,7 @@ static void
 add_json_head(struct line *line, const struct logline *l)
 {
 	buf_add_str(line->out, "{\"time\":\"");
-	add_time(line->out, l->at);
+	logline_time(line->out, l->at);
 	buf_add_str(line->out, "\",\"id\":\"");
 	add_digits(line->out, l->id, 16, 8);
 	buf_add_str(line->out, "\",\"decision\":\"");

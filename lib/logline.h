@@ -50,6 +50,9 @@ void logline_add(struct buf *out, enum logline_format format,
 /* So that a line goes into a pipe as one, and is never cut (PIPE_BUF). */
 enum { LOGLINE_MAX = 4096, LOGLINE_VALUE_MAX = 512 };
 
+/* Adds a moment as every line has it, in UTC [RFC 3339]. */
+void logline_time(struct buf *out, struct timespec at);
+
 /*
  * Adds s with everything but printable ASCII, backslash and '"' as \xHH (in
  * JSON as \u00HH), so that it can stand between quotes and ends no line.

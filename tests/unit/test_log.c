@@ -4,9 +4,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <syslog.h>
@@ -263,6 +267,128 @@ test_syslog(void)
 	is_text(said, "%n line", "less urgent is not said");
 }
 
+/* As logrotate does it: the file is moved, and then we are told. */
+static void
+test_reopen(void)
+{
+	unsigned before, after, inherited[2];
+	char path[512];
+	struct stat st = { 0 };
+	mode_t mask = umask(022);
+
+	snprintf(path, sizeof(path), "%s/reopened", folder);
+	log_open("p", path, LOG_INFO);
+	memset(path, 'x', 10); /* the name was copied */
+	before = descriptors(&inherited[0]);
+	log_info("a");
+	rename(in_folder("reopened"), in_folder("moved"));
+	log_info("b");
+	ok(log_reopen() == 0, "reopened");
+	log_info("c");
+	after = descriptors(&inherited[1]);
+	ok(after == before && inherited[1] == inherited[0],
+	    "with one descriptor, closed on exec");
+	is_text(content(in_folder("moved")), "p: a\np: b\n", "the old file");
+	is_text(content(in_folder("reopened")), "p: c\n", "the new one");
+	ok(stat(in_folder("reopened"), &st) == 0 &&
+		(st.st_mode & 07777) == 0640,
+	    "its mode is 0640");
+	ok(log_reopen() == 0, "nobody moved it");
+	log_info("d");
+	is_text(content(in_folder("reopened")), "p: c\np: d\n", "appended");
+	umask(mask);
+}
+
+static void
+test_no_reopen(void)
+{
+	unsigned before, after, inherited;
+
+	log_open("p", in_folder("kept"), LOG_INFO);
+	before = descriptors(&inherited);
+	rename(in_folder("kept"), in_folder("old"));
+	mkdir(in_folder("kept"), 0700);
+	errno = 0;
+	ok(log_reopen() == -1 && errno == EISDIR, "a folder in its place");
+	log_info("a");
+	rmdir(in_folder("kept"));
+	mkfifo(in_folder("kept"), 0600);
+	errno = 0;
+	ok(log_reopen() == -1 && errno == ENXIO, "a FIFO without a reader");
+	log_info("b");
+	is_text(content(in_folder("old")), "p: a\np: b\n",
+	    "the log goes on into the old file");
+	after = descriptors(&inherited);
+	ok(after == before, "no descriptor is left open");
+}
+
+/* Is there a descriptor on this file whose writes do not wait? */
+static bool
+does_not_wait(const char *path)
+{
+	struct stat st, want;
+
+	if (stat(path, &want) == -1)
+		abort();
+	for (int fd = 0; fd < 256; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+
+		if (flags != -1 && (flags & O_ACCMODE) == O_WRONLY &&
+		    (flags & O_NONBLOCK) != 0 && fstat(fd, &st) == 0 &&
+		    st.st_ino == want.st_ino && st.st_dev == want.st_dev)
+			return true;
+	}
+	return false;
+}
+
+/* The reader of a FIFO may be slow: the log then waits, as before. */
+static void
+test_reopen_fifo(void)
+{
+	char got[64] = "";
+	int reader;
+
+	mkfifo(in_folder("fifo"), 0600);
+	reader = open(in_folder("fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	log_open("p", in_folder("fifo"), LOG_INFO);
+	ok(log_reopen() == 0, "a FIFO with a reader");
+	ok(!does_not_wait(in_folder("fifo")), "a full one makes the log wait");
+	log_info("a");
+	ok(read(reader, got, sizeof(got) - 1) > 0, "a line comes through");
+	is_text(got, "p: a\n", "whole");
+	close(reader);
+}
+
+static void
+test_nothing_to_reopen(void)
+{
+	if (chdir(folder) == -1)
+		abort();
+	ok(log_open("p", "syslog", LOG_INFO) == 0 && log_reopen() == 0 &&
+		access("syslog", F_OK) == -1,
+	    "syslog: nothing to do");
+	ok(log_open("p", "stderr", LOG_INFO) == 0 && log_reopen() == 0 &&
+		access("stderr", F_OK) == -1,
+	    "standard error, too");
+}
+
+static void
+test_long_path(void)
+{
+	static char path[PATH_MAX + 1];
+
+	log_open("p", in_folder("short"), LOG_INFO);
+	memset(path, 'x', PATH_MAX);
+	for (size_t i = 0; i < PATH_MAX; i += 100)
+		path[i] = '/';
+	errno = 0;
+	ok(log_open("q", path, LOG_INFO) == -1 && errno == ENAMETOOLONG,
+	    "PATH_MAX bytes are too many");
+	ok(log_reopen() == 0, "the name before it is kept");
+	log_info("a");
+	is_text(content(in_folder("short")), "p: a\n", "the log is as before");
+}
+
 enum { THREADS = 4, LINES = 300, LENGTH = 200 };
 
 static void *
@@ -315,6 +441,67 @@ test_threads(void)
 	ok(whole_lines(content(in_folder("threads"))) ==
 		(size_t)THREADS * LINES * 2,
 	    "lines of several threads are whole");
+}
+
+enum { TURNS = 100, EACH_TURN = 6 };
+
+static atomic_uint turns, written;
+
+/* Not far ahead of the turns, so that lines are written all the while. */
+static void *
+write_turns(void *letter)
+{
+	char line[LENGTH + 1];
+
+	memset(line, *(char *)letter, LENGTH);
+	line[LENGTH] = '\n';
+	for (unsigned i = 0; i < TURNS * EACH_TURN; i++) {
+		while (i >= (turns + 1) * EACH_TURN)
+			sched_yield();
+		log_line(LOG_INFO, (struct span){ line, sizeof(line) });
+		written++;
+	}
+	return NULL;
+}
+
+/* Moves the log away while threads write; where to. */
+static const char *
+turn(unsigned n)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "turn.%u", n);
+	while (written < n * THREADS)
+		sched_yield();
+	if (rename(in_folder("turns"), in_folder(name)) == -1 ||
+	    log_reopen() == -1)
+		abort();
+	turns++;
+	return in_folder(name);
+}
+
+static void
+test_reopen_threads(void)
+{
+	static char letters[THREADS] = { 'a', 'b', 'c', 'd' };
+	static char moved[TURNS][512];
+	pthread_t threads[THREADS];
+	size_t lines;
+
+	log_open("p", in_folder("turns"), LOG_INFO);
+	for (size_t i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, write_turns,
+			&letters[i]) != 0)
+			abort();
+	for (unsigned i = 0; i < TURNS; i++)
+		snprintf(moved[i], sizeof(moved[i]), "%s", turn(i));
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	lines = whole_lines(content(in_folder("turns")));
+	for (unsigned i = 0; i < TURNS; i++)
+		lines += whole_lines(content(moved[i]));
+	ok(lines == (size_t)THREADS * TURNS * EACH_TURN,
+	    "no line is lost or split while the log is moved %u times", TURNS);
 }
 
 static int drain_from, interrupts;
@@ -372,6 +559,73 @@ test_full(void)
 	log_open("p", "stderr", LOG_INFO);
 }
 
+/* What was cut ends before the next line begins. */
+static void
+test_cut(void)
+{
+	struct rlimit old, small;
+	const char *path = in_folder("cut");
+
+	getrlimit(RLIMIT_FSIZE, &old);
+	small = (struct rlimit){ 10, old.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	log_open("p", path, LOG_INFO);
+	fflush(stdout);
+	setrlimit(RLIMIT_FSIZE, &small);
+	log_line(LOG_INFO, SPAN("0123456789abc\n"));
+	setrlimit(RLIMIT_FSIZE, &old);
+	log_line(LOG_INFO, SPAN("next\n"));
+	log_line(LOG_INFO, SPAN("last\n"));
+	log_open("p", "stderr", LOG_INFO);
+	is_text(content(path), "0123456789\nnext\nlast\n",
+	    "a line that the disk has cut");
+}
+
+/* The moment in front of a line, and where it ends. */
+static const char *
+behind_time(const char *line)
+{
+	static const char like[] = "0000-00-00T00:00:00.000Z";
+	size_t i;
+
+	for (i = 0; like[i] != '\0'; i++)
+		if (like[i] == '0' ? line[i] < '0' || line[i] > '9' :
+				     line[i] != like[i])
+			return "no time";
+	return line + i;
+}
+
+static void
+test_formats(void)
+{
+	const char *path = in_folder("formats");
+	const char *text;
+
+	log_open("p", path, LOG_DEBUG);
+	log_format(LOGLINE_TEXT);
+	log_info("one \x1b");
+	log_format(LOGLINE_JSON);
+	errno = ENOENT;
+	log_warn("\"two\"");
+	log_debug("3");
+	log_errx("4");
+	log_format(LOGLINE_TEXT);
+	log_open("p", "stderr", LOG_INFO);
+	text = content(path);
+	is_span((struct span){ behind_time(text), 13 }, " p: one \\x1b\n",
+	    "text in a file has the time");
+	text = strchr(text, '\n') + 1;
+	ok(strncmp(text, "{\"time\":\"", 9) == 0, "JSON: an object with it");
+	ok(span_starts(span_of(behind_time(text + 9)),
+	       SPAN("\",\"level\":\"warning\",\"message\":\"\\u0022two\\u0022: "
+		    "No such file or directory\"}\n{\"time\":\"")),
+	    "… and the level and the words, escaped");
+	ok(strstr(text, "\"level\":\"debug\",\"message\":\"3\"}\n") != NULL &&
+		strstr(text, "\"level\":\"error\",\"message\":\"4\"}\n") !=
+		    NULL,
+	    "… of each level");
+}
+
 int
 main(void)
 {
@@ -390,8 +644,16 @@ main(void)
 	test_long();
 	test_syslog();
 	test_threads();
+	test_reopen();
+	test_no_reopen();
+	test_reopen_fifo();
+	test_nothing_to_reopen();
+	test_long_path();
+	test_reopen_threads();
 	test_interrupted();
 	test_full();
+	test_cut();
+	test_formats();
 	snprintf(command, sizeof(command), "rm -r '%s'", folder);
 	ok(system(command) == 0, "no file is left");
 	return tap_done();
