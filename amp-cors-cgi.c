@@ -24,12 +24,13 @@
 #include <unistd.h>
 
 #include "cgi.h"
-#include "conf.h"
 #include "forward.h"
 #include "gate.h"
 #include "io.h"
 #include "log.h"
 #include "peers.h"
+#include "reload.h"
+#include "review.h"
 #include "serve.h"
 #include "version.h"
 
@@ -52,24 +53,21 @@ struct faults {
 	unsigned errors;
 };
 
-/* "file:line:column: error: fault; expected" [SPEC 6.7]. */
+/* One line for each fault [SPEC 6.7]. */
 static void
-report(void *ctx, const char *file, struct scan_place at, bool warning,
-    const char *fault, const char *expected)
+report(void *ctx, const struct conf_fault *fault)
 {
 	struct faults *f = ctx;
-	bool more = expected != NULL && *expected != '\0';
-	char place[32] = "";
+	struct buf line;
 
-	f->errors += !warning;
-	if ((f->first_alone && (warning || f->errors > 1)) ||
-	    (f->no_warnings && warning))
+	f->errors += !fault->warning;
+	if ((f->first_alone && (fault->warning || f->errors > 1)) ||
+	    (f->no_warnings && fault->warning))
 		return;
-	if (at.line > 0)
-		snprintf(place, sizeof(place), ":%u:%u", at.line, at.column);
-	fprintf(stderr, "%s%s: %s: %s%s%s\n", file, place,
-	    warning ? "warning" : "error", fault, more ? "; " : "",
-	    more ? expected : "");
+	buf_init(&line, 65536);
+	conf_fault_line(&line, fault);
+	fprintf(stderr, "%.*s\n", (int)line.n, line.p);
+	buf_free(&line);
 }
 
 static const char *
@@ -98,9 +96,11 @@ cgi_body(const struct cgienv *e)
 }
 
 static void
-cgi_request(struct cgi *c, const struct conf *conf, int argc, char *argv[])
+cgi_request(struct cgi *c, struct live *live, const struct conf *conf, int argc,
+    char *argv[])
 {
-	const struct gate_options o = { .conf = conf,
+	const struct gate_options o = { .live = live,
+		.server = conf_server(conf),
 		.argc = argc,
 		.argv = argv,
 		.environment = environ,
@@ -124,6 +124,7 @@ static void
 cgi_serve(struct cgi *c, int argc, char *argv[])
 {
 	struct faults faults = { .first_alone = true };
+	struct live *live = NULL;
 	struct conf *conf = NULL;
 
 	switch (conf_load(config_path(NULL), CONF_FOR_CGI, report, &faults,
@@ -131,7 +132,12 @@ cgi_serve(struct cgi *c, int argc, char *argv[])
 	case CONF_OK:
 		log_open("amp-cors-cgi", conf_server(conf)->log,
 		    conf_server(conf)->log_level);
-		cgi_request(c, conf, argc, argv);
+		log_format(conf_server(conf)->log_format);
+		live = live_new(conf, NULL);
+		if (live != NULL)
+			cgi_request(c, live, conf, argc, argv);
+		else
+			gate_fault(&c->x, REASON_OVERLOADED);
 		break;
 	case CONF_BAD:
 		gate_fault(&c->x, REASON_POLICY_ERROR);
@@ -140,7 +146,10 @@ cgi_serve(struct cgi *c, int argc, char *argv[])
 		gate_fault(&c->x, REASON_POLICY_UNAVAILABLE);
 		break;
 	}
-	conf_free(conf);
+	if (live != NULL)
+		live_free(live);
+	else
+		conf_free(conf);
 }
 
 /*
@@ -203,6 +212,16 @@ usage(FILE *to)
 	    "the environment, it reads\nno option: see amp-cors-cgi(8).\n");
 }
 
+/* A full disk shows here. */
+static int
+written(void)
+{
+	if (fflush(stdout) == 0)
+		return EX_OK;
+	log_err("standard output");
+	return EX_IOERR;
+}
+
 /* False where the command line ends it here, with that status. */
 static bool
 parse_options(int argc, char *argv[], struct options *o, int *status)
@@ -232,9 +251,11 @@ parse_options(int argc, char *argv[], struct options *o, int *status)
 			break;
 		case 'h':
 			usage(stdout);
+			*status = written();
 			return false;
 		case 'V':
 			puts("amp-cors-cgi " VERSION);
+			*status = written();
 			return false;
 		default:
 			usage(stderr);
@@ -413,35 +434,13 @@ drop_privileges(const struct conf_server *s)
 	}
 	if (was != 0 && uid == was && gid == getegid())
 		return true; /* as it was started, by whoever did it */
+	log_give(uid, gid);
 	if (set_groups(s, uid, gid) == -1 || setresgid(gid, gid, gid) == -1 ||
 	    setresuid(uid, uid, uid) == -1) {
 		log_err("cannot become user %u, group %u", uid, gid);
 		return false;
 	}
 	return true;
-}
-
-/* Every endpoint needs a handler, its own or the command line's. */
-static bool
-check_handlers(const struct conf *conf, const char *config,
-    const struct options *o)
-{
-	const struct conf_endpoint *ep;
-	size_t n = conf_endpoints(conf, &ep);
-	bool good = true;
-
-	for (size_t i = 0; i < n && o->argc == 0; i++)
-		if (ep[i].handler == CONF_HANDLER_UNSET) {
-			fprintf(stderr,
-			    "%s: error: no handler for %s%s; set "
-			    "exec, forward, scripts or handler = none, or name "
-			    "a program on the command line\n",
-			    config,
-			    ep[i].path[0] == '\0' ? "any path" : "path ",
-			    ep[i].path);
-			good = false;
-		}
-	return good;
 }
 
 /* The command line's handler, from wherever we were started. */
@@ -493,24 +492,107 @@ check_forwards(const struct conf *conf)
 	}
 }
 
-/* What only shows on this machine: programs. */
+/* What a policy says of one endpoint, and what is wrong with it. */
+struct finding {
+	const struct conf *conf;
+	size_t endpoint;
+	conf_report_fn *report;
+	void *ctx;
+};
+
+static void
+tell(const struct finding *f, const struct conf_fault *fault, const char *key)
+{
+	struct conf_fault placed = *fault;
+	struct conf_written written;
+
+	placed.file = conf_files(f->conf)->name;
+	placed.at = conf_place(f->conf, f->endpoint);
+	if (key != NULL && conf_written(f->conf, f->endpoint, key, &written))
+		placed.at = written.at;
+	f->report(f->ctx, &placed);
+}
+
+/* A program that is not there yet may come. */
+static void
+check_program(const struct finding *f, const struct conf_endpoint *ep)
+{
+	const char *wrong = target_fault(ep->exec);
+	char text[512];
+
+	if (wrong == NULL)
+		return;
+	snprintf(text, sizeof(text), "exec = %s %s", ep->exec, wrong);
+	tell(f,
+	    &(struct conf_fault){ .code = FAULT_BAD_HANDLER,
+		.warning = true,
+		.text = text,
+		.expected = "requests get an error until it can be run" },
+	    "exec");
+}
+
+/* Every endpoint needs a handler, its own or the command line's. */
 static bool
-check_machine(const struct conf *conf, const char *config,
-    const struct options *o)
+has_handler(const struct finding *f, const struct conf_endpoint *ep, bool given)
+{
+	char text[512];
+
+	if (given || ep->handler != CONF_HANDLER_UNSET)
+		return true;
+	snprintf(text, sizeof(text), "no handler for %s%s",
+	    ep->path[0] == '\0' ? "any path" : "path ", ep->path);
+	tell(f,
+	    &(struct conf_fault){ .code = FAULT_NO_HANDLER,
+		.text = text,
+		.expected = "set exec, forward, scripts or handler = none, or "
+			    "name a program on the command line" },
+	    NULL);
+	return false;
+}
+
+static bool
+check_handlers(const struct conf *conf, conf_report_fn *report_fn,
+    void *report_ctx, const struct options *o, bool programs)
 {
 	const struct conf_endpoint *ep;
 	size_t n = conf_endpoints(conf, &ep);
+	bool good = true;
 
 	for (size_t i = 0; i < n; i++) {
-		const char *fault = ep[i].handler == CONF_HANDLER_EXEC ?
-		    target_fault(ep[i].exec) :
-		    NULL;
+		const struct finding f = { conf, i, report_fn, report_ctx };
 
-		if (fault != NULL)
-			fprintf(stderr, "%s: warning: exec = %s %s\n", config,
-			    ep[i].exec, fault);
+		if (programs && ep[i].handler == CONF_HANDLER_EXEC)
+			check_program(&f, &ep[i]);
+		good &= has_handler(&f, &ep[i], o->argc > 0);
 	}
-	return check_handlers(conf, config, o);
+	return good;
+}
+
+/* What only shows on this machine; also at each reload. */
+static bool
+check_machine(const struct conf *conf, conf_report_fn *report_fn,
+    void *report_ctx, void *options)
+{
+	return check_handlers(conf, report_fn, report_ctx, options, true);
+}
+
+/* -n: says all that is wrong, as far as it can be told without the tool. */
+static int
+check_alone(const struct conf *conf, const struct options *o, bool server)
+{
+	const struct machine_options m = {
+		.use = server ? CONF_FOR_SERVER : CONF_FOR_CGI,
+		.handler = true, /* what has none is told here */
+	};
+	struct faults faults = { .first_alone = false };
+
+	if (server)
+		check_handlers(conf, report, &faults, o, false);
+	if (!review(conf, &m, report, &faults)) {
+		log_errx("out of memory");
+		return EX_OSERR;
+	}
+	return faults.errors == 0 ? EX_OK : EX_CONFIG;
 }
 
 /* --- the gate behind the server: the two do not know each other --- */
@@ -540,25 +622,21 @@ leave(void *gate, struct exchange *x, void *passage, enum serve_leave why)
 	gate_leave(gate, x, passage, why == SERVE_BUSY);
 }
 
+/* By the policy that is in force then. */
 static unsigned
-longest_kill_grace(const struct conf *conf)
+longest_kill_grace(void *gate)
 {
-	const struct conf_endpoint *ep;
-	size_t n = conf_endpoints(conf, &ep);
-	unsigned most = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (ep[i].limits.kill_grace > most)
-			most = ep[i].limits.kill_grace;
-	return most;
+	return gate_kill_grace(gate);
 }
 
 static int
-serve(const struct conf *conf, const struct options *o, const struct door *d,
+serve(const struct reload_options *reload, const struct options *o,
+    const struct conf_server *s, const struct door *d,
     const struct peers *peers)
 {
-	const struct conf_server *s = conf_server(conf);
-	const struct gate_options go = { .conf = conf,
+	const struct gate_options go = { .live = reload->live,
+		.server = s,
+		.metrics = reload->metrics,
 		.argc = o->argc,
 		.argv = o->argv,
 		.environment = environ,
@@ -573,19 +651,21 @@ serve(const struct conf *conf, const struct options *o, const struct door *d,
 		.head_timeout = s->head_timeout,
 		.idle_timeout = s->idle_timeout,
 		.stop_grace = s->stop_grace,
-		.kill_grace = longest_kill_grace(conf),
 		.gate = { .passage_size = sizeof(struct gate_passage),
 		    .enter = enter,
 		    .run = run,
 		    .linger = linger,
 		    .leave = leave,
+		    .kill_grace = longest_kill_grace,
 		    .ctx = gate } };
+	struct reload *reloader = gate == NULL ? NULL : reload_start(reload);
 	int status = EX_OK;
 
-	if (gate == NULL || serve_run(&so) == -1) {
+	if (reloader == NULL || serve_run(&so) == -1) {
 		log_err("cannot serve");
 		status = EX_OSERR;
 	}
+	reload_stop(reloader);
 	gate_free(gate);
 	return status;
 }
@@ -602,30 +682,57 @@ settle_signals(void)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
-/* From a policy that checks to the end of the process. */
+/* From the socket to the end of the process. */
 static int
-server_run(const struct conf *conf, const struct options *o)
+server_run(const struct reload_options *reload, const struct options *o,
+    const struct conf *conf)
 {
 	const struct conf_server *s = conf_server(conf);
 	struct peers peers = { .users = NULL };
 	struct door door;
 	int status = EX_CONFIG;
 
-	mallopt(M_ARENA_MAX, 2); /* threads share: memory is worth more here */
 	if (log_open("amp-cors-cgi", s->log, s->log_level) == -1) {
 		log_err("log %s", s->log);
 		return EX_CONFIG;
 	}
+	log_format(s->log_format);
 	if (!door_open(&door, o, s))
 		return EX_OSERR;
 	if (load_peers(s, &door, &peers) && drop_privileges(s)) {
 		check_forwards(conf); /* as whom requests will be sent */
 		settle_signals();
 		log_info("listening on %s, %u handlers", door.name, s->threads);
-		status = serve(conf, o, &door, &peers);
+		status = serve(reload, o, s, &door, &peers);
 	}
 	door_close(&door);
 	peers_free(&peers);
+	return status;
+}
+
+/* From a policy that checks to the end of the process; conf goes with it. */
+static int
+server_live(struct conf *conf, const char *config, const struct options *o)
+{
+	struct metrics *metrics = metrics_new();
+	struct reload_options reload = { .config = config,
+		.metrics = metrics,
+		.check = check_machine,
+		.ctx = (void *)o };
+	int status = EX_OSERR;
+
+	mallopt(M_ARENA_MAX, 2); /* threads share: memory is worth more here */
+	/* what a policy gives up leaves us, however large it has been */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	if (metrics != NULL)
+		reload.live = live_new(conf, metrics);
+	if (reload.live == NULL) {
+		log_errx("out of memory");
+		conf_free(conf);
+	} else
+		status = server_run(&reload, o, conf);
+	live_free(reload.live);
+	metrics_free(metrics);
 	return status;
 }
 
@@ -653,16 +760,17 @@ load(const char *config, const struct options *o, struct conf **conf)
 	    CONF_OK;
 }
 
-/* A policy that checks: does all else, and is there a socket? */
+/* Does all but the policy itself do, and is there a socket?  EX_OK: yes. */
 static int
-server_begin(const struct conf *conf, const char *config,
+server_check(const struct conf *conf, const char *config,
     const struct options *o, bool handed)
 {
 	bool socket = handed || conf_server(conf)->listen != NULL;
+	struct faults faults = { .first_alone = false };
 
-	if (o->check && !socket && o->argc == 0)
-		return EX_OK;
-	if (!socket && !o->check) {
+	if (o->check)
+		return check_alone(conf, o, socket || o->argc > 0);
+	if (!socket) {
 		fprintf(stderr,
 		    "amp-cors-cgi: no socket to serve; give "
 		    "--listen, or set listen in [server] of %s\n",
@@ -670,12 +778,20 @@ server_begin(const struct conf *conf, const char *config,
 		usage(stderr);
 		return EX_USAGE;
 	}
-	if (!check_machine(conf, config, o))
-		return EX_CONFIG;
-	if (!o->check)
-		return server_run(conf, o);
-	check_forwards(conf);
-	return EX_OK;
+	return check_machine(conf, report, &faults, (void *)o) ? EX_OK :
+								 EX_CONFIG;
+}
+
+/* They are for the thread that loads policies, also before there is one. */
+static void
+hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static int
@@ -689,6 +805,7 @@ server_main(int argc, char *argv[])
 
 	if (!parse_options(argc, argv, &o, &status))
 		return status;
+	hold_signals();
 	config = config_path(o.config);
 	handed = o.listen != NULL || io_is_listening(STDIN_FILENO) ||
 	    systemd_sockets() > 0;
@@ -699,7 +816,9 @@ server_main(int argc, char *argv[])
 	}
 	status = EX_CONFIG;
 	if (load(config, &o, &conf) && resolve_handler(&o))
-		status = server_begin(conf, config, &o, handed);
+		status = server_check(conf, config, &o, handed);
+	if (status == EX_OK && !o.check)
+		return server_live(conf, config, &o);
 	conf_free(conf);
 	return status;
 }

@@ -25,6 +25,7 @@ struct forward_backend {
 	struct io_address address;
 	pthread_mutex_t lock;
 	unsigned keep, n;
+	bool retired;
 	int idle[]; /* n descriptors */
 };
 
@@ -55,6 +56,16 @@ forward_backend_free(struct forward_backend *b)
 		close(b->idle[i]);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
+}
+
+void
+forward_backend_retire(struct forward_backend *b)
+{
+	pthread_mutex_lock(&b->lock);
+	while (b->n > 0)
+		close(b->idle[--b->n]);
+	b->retired = true;
+	pthread_mutex_unlock(&b->lock);
 }
 
 const char *
@@ -95,7 +106,7 @@ idle_push(struct forward_backend *b, int fd)
 	bool room;
 
 	pthread_mutex_lock(&b->lock);
-	room = b->n < b->keep;
+	room = !b->retired && b->n < b->keep;
 	if (room)
 		b->idle[b->n++] = fd;
 	pthread_mutex_unlock(&b->lock);

@@ -25,6 +25,9 @@ struct forward_backend;
 struct forward_backend *forward_backend_new(const char *address, unsigned keep);
 void forward_backend_free(struct forward_backend *b);
 
+/* Closes the idle connections, and from now on keeps none; of any thread. */
+void forward_backend_retire(struct forward_backend *b);
+
 /*
  * Does anybody listen there at the moment?  NULL, or why not, in words; waits
  * no longer than until that moment of io_now().

@@ -8,12 +8,14 @@
 #include <stdatomic.h>
 
 #include "cgienv.h"
-#include "conf.h"
 #include "exchange.h"
+#include "live.h"
 #include "target.h"
 
 struct gate_options {
-	const struct conf *conf;
+	struct live *live;                /* the policy */
+	const struct conf_server *server; /* of the process, over reloads */
+	struct metrics *metrics;          /* for metrics_path; NULL: none */
 	/*
 	 * The handler that the command line names, for endpoints that have
 	 * none of their own: argc words at argv.  In CGI it is the process's
@@ -36,7 +38,9 @@ struct gate_passage {
 	uint64_t id;
 	int64_t began;
 	struct cgienv env;
+	const struct live_policy *policy;     /* held meanwhile */
 	const struct conf_endpoint *endpoint; /* NULL: none */
+	bool asks_metrics; /* it is no request for an endpoint */
 	struct policy_decision decision;
 };
 
@@ -64,6 +68,9 @@ void gate_linger(struct gate *g, unsigned slot, int stop);
 /* It will not be run: busy, and answered so, or else its client is gone. */
 void gate_leave(struct gate *g, struct exchange *x, struct gate_passage *p,
     bool busy);
+
+/* The longest kill_grace of the policy in force, in seconds. */
+unsigned gate_kill_grace(const struct gate *g);
 
 /*
  * Answers a request for which there is no policy, and so no gate:

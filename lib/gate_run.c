@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gate_metrics.h"
 #include "io.h"
 #include "log.h"
 #include "pump.h"
@@ -282,8 +283,8 @@ run_forward(struct run *r)
 	struct pump_result result;
 	enum reason why;
 
-	conf_endpoints(r->g->o.conf, &all);
-	backend = r->g->backends[r->p->endpoint - all];
+	conf_endpoints(r->p->policy->conf, &all);
+	backend = r->p->policy->backends[r->p->endpoint - all];
 	why = forward_start(&f, backend, &request);
 	if (why != REASON_OK) {
 		snprintf(r->detail, sizeof(r->detail), "%s", f.h.note);
@@ -354,6 +355,25 @@ start(struct run *r)
 	return is_forward(r) ? run_forward(r) : start_program(r);
 }
 
+static void
+run(struct run *r)
+{
+	enum reason why;
+
+	spool_init(&r->spool);
+	why = find_target(r);
+	if (why == REASON_OK)
+		why = prepare_body(r);
+	if (why == REASON_OK)
+		why = start(r);
+	if (why == REASON_CLIENT_GONE)
+		gate_log(r->g, r->p, why, 0, NULL);
+	else if (why != REASON_OK)
+		gate_answer(r->g, r->x, r->p, why, detail_of(r));
+	cgienv_free(&r->vars);
+	spool_free(&r->spool);
+}
+
 void
 gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
     unsigned slot)
@@ -364,20 +384,12 @@ gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
 		.p = p,
 		.slot = slot,
 		.target = &target };
-	enum reason why;
 
-	spool_init(&r.spool);
-	why = find_target(&r);
-	if (why == REASON_OK)
-		why = prepare_body(&r);
-	if (why == REASON_OK)
-		why = start(&r);
-	if (why == REASON_CLIENT_GONE)
-		gate_log(g, p, why, 0, NULL);
-	else if (why != REASON_OK)
-		gate_answer(g, x, p, why, detail_of(&r));
-	cgienv_free(&r.vars);
-	spool_free(&r.spool);
+	if (p->asks_metrics)
+		gate_metrics_send(g, x, &p->env);
+	else
+		run(&r);
+	live_release(g->o.live, p->policy);
 }
 
 /* --- after the answer --- */

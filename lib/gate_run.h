@@ -24,18 +24,16 @@ struct gate {
 	int null;   /* standard input where there is no body */
 	int *cells; /* spawn_start()'s, one a slot */
 	struct gate_slot *slots;
-	/*
-	 * Each endpoint's, in their order, one for each address; NULL where it
-	 * forwards nothing.
-	 */
-	struct forward_backend **backends;
 	atomic_uint_least64_t next_id;
 };
 
 /* Is this a HEAD request? */
 bool gate_is_head(const struct cgienv *e);
 
-/* The one line of a request [SPEC 7.1]; status 0: nothing was sent. */
+/*
+ * The one line of a request, and its place in the counters [SPEC 7.1, 7.2];
+ * status 0: nothing was sent.
+ */
 void gate_log(const struct gate *g, const struct gate_passage *p,
     enum reason why, unsigned status, const char *detail);
 

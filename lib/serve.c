@@ -858,7 +858,8 @@ stop(struct serve *s)
 		    live(s));
 		s->killing = true;
 		eventfd_write(s->kill, 1);
-		wind_down(s, from_now(s->o->kill_grace + 2));
+		wind_down(s,
+		    from_now(s->o->gate.kill_grace(s->o->gate.ctx) + 2));
 	}
 	eventfd_write(s->quit, 1);
 }

@@ -41,6 +41,8 @@ struct serve_gate {
 	/* It will not be run; for SERVE_BUSY it is to be answered. */
 	void (*leave)(void *ctx, struct exchange *x, void *passage,
 	    enum serve_leave why);
+	/* Seconds: the longest that a handler may take to end. */
+	unsigned (*kill_grace)(void *ctx);
 	void *ctx;
 };
 
@@ -50,7 +52,6 @@ struct serve_options {
 	const struct peers *peers;
 	unsigned threads, queue;
 	unsigned queue_timeout, head_timeout, idle_timeout, stop_grace;
-	unsigned kill_grace; /* the longest that a handler may take to end */
 	struct serve_gate gate;
 };
 

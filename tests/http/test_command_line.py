@@ -1,6 +1,7 @@
 """The command line, and which file runs: E17 to E28, SPEC 4.11 and 5.1."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -448,9 +449,10 @@ class TestOptions:
         front.configure("exec = /nowhere",
                         server=f"listen = unix:{front.socket}")
         got = self.run(front, ["-n", "-c", "{ini}"])
-        assert got.returncode == 0, got
-        assert got.stderr == (
-            f"{front.ini}: warning: exec = /nowhere is not there\n")
+        assert got.returncode == 78, got
+        assert re.search(
+            re.escape(str(front.ini)) + r":\d+:8: error: exec = /nowhere "
+            r"is not there \[bad-handler\]; [^\n]+\n", got.stderr)
 
     def test_option_before_environment(self, front):
         other = front.put("other.ini", "nonsense")

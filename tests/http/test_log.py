@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from kit import ORIGIN, SENDER, until, variables
 import fcgi
+import servers
+from kit import ORIGIN, SENDER, V2, ours, until, variables
 
 LINE = re.compile(
     r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ ([0-9a-f]+) (\w+) (\d+) "
@@ -57,6 +58,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("way", ["cgi", "fastcgi"])
+def objects(text):
+    """The lines that are JSON; with log_format = json all of the front's."""
+    return [json.loads(line) for line in text.splitlines()
+            if line.startswith("{")]
+
+
 class TestText:
     @pytest.mark.parametrize("name", CASES)
     def test_line(self, front, way, name):
@@ -116,9 +123,7 @@ class TestText:
         for request in ({}, {"sender": FORGED}, {"method": FORGED},
                         {"origin": "\xe4\x01\x7f"}):
             text = of(front, way, **request)
-            lines = [line for line in text.splitlines() if line[:1] == "{"]
-            assert len(lines) == 1, text
-            got = json.loads(lines[0])
+            got, = [o for o in objects(text) if "decision" in o]
             assert got["decision"] in ("allow", "deny")
             assert {"status", "reason", "version", "endpoint", "method",
                     "sender"} <= set(got), got
@@ -131,6 +136,8 @@ class TestText:
         assert not decisions(text)
         until(lambda: log.exists() and len(
             decisions(log.read_text())) == 1, "the log file")
+        assert all(re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z ", line)
+                   for line in log.read_text().splitlines())
         assert log.stat().st_mode & 0o7777 == 0o640
 
     def test_level(self, front, way):
@@ -183,3 +190,160 @@ class TestTogether:
         text = front.cgi(sender=None, origin=ORIGIN,
                          query="__amp_source_origin=" + SENDER).errors
         assert ORIGIN in decisions(text)[0][5]
+
+
+# what a request can say of itself, and the log repeats
+BYTES = [chr(b) for b in range(1, 256)]
+HOSTILE = ['"', "\\", '\\"', "\\u0022", '","decision":"allow', "\r\n{}",
+           "\x80" * 200, '"' * 254, "\xed\xa0\x80", "\xff\xfe", "\t"]
+
+
+class TestJson:
+    """One object a line, whatever bytes come in."""
+
+    @pytest.fixture
+    def log(self, front):
+        front.configure(server="log_format = json\nlog_level = info")
+        front.start()
+        return front
+
+    def objects(self, front, n):
+        """All decisions; and what the front says itself is JSON, too."""
+        def lines():
+            text = (front.path / "stderr").read_bytes().decode("ascii")
+            return objects(text[:text.rfind("\n") + 1])
+
+        def decided():
+            return [o for o in lines() if "decision" in o]
+
+        until(lambda: len(decided()) >= n, f"{n} lines")
+        assert len(decided()) == n
+        own = [o for o in lines() if "decision" not in o]
+        assert all(o.keys() == {"time", "level", "message"} for o in own)
+        assert any(o["message"].startswith("listening on ") for o in own)
+        return decided()
+
+    def ask(self, front, requests):
+        with front.connect() as client:
+            for request in requests:
+                client.request(variables(**request), flags=fcgi.KEEP)
+                assert client.answer().ended
+
+    @pytest.mark.parametrize("field", ["sender", "origin", "method"])
+    def test_any_byte(self, log, field):
+        """Each byte is itself again, as the character of its number."""
+        values = ["a%sb" % c for c in BYTES]
+        self.ask(log, [{field: v} for v in values])
+        got = self.objects(log, len(values))
+        assert [o[field] for o in got] == values
+        assert all(o["decision"] in ("allow", "deny") for o in got)
+
+    def test_anything(self, log):
+        requests = [{field: value} for value in HOSTILE
+                    for field in ("sender", "origin", "method", "path",
+                                  "query", "script")]
+        self.ask(log, requests)
+        got = self.objects(log, len(requests))
+        assert len({o["id"] for o in got}) == len(got)
+        keys = {tuple(k for k in o if k != "detail") for o in got}
+        assert len(keys) == 1, keys
+
+    def test_absent(self, log):
+        """Nothing is null, and no word."""
+        self.ask(log, [{"sender": None}, {"sender": "-"}, {"sender": "null"}])
+        got = [o["sender"] for o in self.objects(log, 3)]
+        assert got == [None, "-", "null"]
+
+    def test_kinds(self, log):
+        self.ask(log, [{}])
+        got, = self.objects(log, 1)
+        assert (got["decision"], got["status"], got["reason"]) == (
+            "allow", 200, "ok")
+        assert got["version"] == 2 and isinstance(got["ms"], int)
+        assert got["rule"].endswith("amp-cors.ini:2")
+
+
+class ReportSite(servers.NginxUnix):
+    policy = "exec = {handler}\nmode = report"
+
+    def before(self):
+        self.front.put("raw", "Content-Type: text/plain\n"
+                       "Access-Control-Allow-Origin: https://its.example\n"
+                       "AMP-Email-Allow-Sender: its@own.example\n"
+                       "Access-Control-Allow-Credentials: true\n"
+                       "Vary: Accept\n\nits own")
+        super().before()
+
+
+ITS = [("AMP-Email-Allow-Sender", "its@own.example"),
+       ("Access-Control-Allow-Credentials", "true"),
+       ("Access-Control-Allow-Origin", "https://its.example")]
+
+
+def said(site, decision):
+    """The last decision of the log, once it is there."""
+    def last():
+        found = decisions(site.front.log())
+        return found and found[-1].groups()[1:4] == decision
+
+    decision = tuple(decision.split(" "))
+    until(last, f"{decision} in the log")
+
+
+class TestReport:
+    """mode = report behind nginx [SPEC 2.8]."""
+
+    way = ReportSite
+
+    @pytest.mark.parametrize("fields, query, reason", [
+        ([], "", "no-amp-headers"),
+        ([("AMP-Email-Sender", "a@b.example")], "", "sender-not-allowed"),
+        ([("AMP-Email-Sender", "no address")], "", "bad-address"),
+        ([("Origin", "https://evil.example")], "", "origin-not-allowed"),
+        ([("Origin", ORIGIN)], "", "source-origin-missing"),
+        ([("Origin", ORIGIN)], "__amp_source_origin=%zz", "bad-encoding"),
+        ([("Origin", ORIGIN)], "__amp_source_origin=a@b.example",
+         "sender-not-allowed"),
+    ])
+    def test_let_through(self, site, fields, query, reason):
+        """What would be refused reaches the handler, whose fields are its
+        own; the log has what would have been."""
+        ran = site.ran()
+        answer = site.ask(path="/raw/raw", query=query, headers=fields)
+        assert (answer.status, answer.body) == (200, b"its own")
+        assert ours(answer.headers) == ITS
+        assert answer.one("Vary") == "Origin, AMP-Email-Sender, Accept"
+        assert site.ran() == ran + 1
+        said(site, f"report 200 {reason}")
+
+    def test_allowed(self, site):
+        """… is as in enforce."""
+        answer = site.ask(path="/raw/raw",
+                          headers=[("AMP-Email-Sender", SENDER)])
+        assert ours(answer.headers) == V2
+        said(site, "allow 200 ok")
+
+    @pytest.mark.parametrize("method, fields, reason", [
+        ("OPTIONS", [("Origin", "https://evil.example"),
+                     ("Access-Control-Request-Method", "POST")],
+         "origin-not-allowed"),
+        ("GET", [("AMP-Email-Sender", SENDER),
+                 ("AMP-Email-Sender", "a@b.example")], "variable-repeated"),
+        ("GET", [("AMP-Email-Sender", b"a\x80@b.example")], "bad-byte"),
+        ("GET", [("Origin", b"https://\xe4.example")], "bad-byte"),
+    ])
+    def test_refused(self, site, method, fields, reason):
+        """A preflight, and what 1.3 and 1.4 refuse."""
+        ran = site.ran()
+        answer = site.ask(method, path="/raw/raw", headers=fields)
+        assert (answer.status, answer.reason()) == (403, reason)
+        assert ours(answer.headers) == []
+        assert site.ran() == ran
+        said(site, f"deny 403 {reason}")
+
+    def test_preflight(self, site):
+        answer = site.ask("OPTIONS", path="/raw/raw", headers=[
+            ("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")])
+        assert answer.status == 204
+        assert answer.one("Access-Control-Allow-Origin") == ORIGIN
+        said(site, "preflight 204 preflight")

@@ -216,7 +216,7 @@ class TestInstall:
         assert words[-1] == f"unix:{servers.SOCKET}"
         env = {"PATH": os.defpath, "AMP_CORS_CONFIG": str(front.ini)}
         got = run(kit.FRONT, *words[1:], env=env)
-        assert got.returncode == 0 and got.stdout == "", got.stdout
+        assert got.returncode == 0 and "error:" not in got.stdout, got.stdout
         front.configure(whole="[policy]\nsenders = {sender}\n")
         assert run(kit.FRONT, *words[1:], env=env).returncode == 78
 

@@ -1427,6 +1427,36 @@ test_bound(void)
 	backend_close(&k);
 }
 
+/* Another policy is in force: whoever still asks by this one keeps nothing. */
+static void
+test_retire(void)
+{
+	struct forward f[2];
+	struct backend k;
+	int fd[2];
+
+	backend_open(&k, true, 2);
+	for (int i = 0; i < 2; i++) {
+		f[i] = ask(&k, KEPT " stdin:1");
+		fd[i] = k.fd;
+	}
+	k.fd = fd[0];
+	finish(&k, &f[0], "stdout:1:a " END_OK);
+	ok(is_quiet(fd[0]), "one is kept, and one goes on");
+	forward_backend_retire(k.b);
+	ok(is_closed(&k), "… until the backend is retired");
+	hang_up(&k);
+	k.fd = fd[1];
+	finish(&k, &f[1], "stdout:1:a " END_OK);
+	ok(is_closed(&k), "… then it ends well, and is not kept");
+	hang_up(&k);
+	f[0] = ask(&k, KEPT " stdin:1");
+	finish(&k, &f[0], "stdout:1:a " END_OK);
+	ok(is_closed(&k), "… like those that come later");
+	forward_backend_retire(k.b);
+	backend_close(&k);
+}
+
 /* A kept one breaks just when it is used: nothing is sent twice. */
 static void
 test_kept_breaks(void)
@@ -1683,6 +1713,7 @@ main(void)
 	test_not_kept();
 	test_stale();
 	test_bound();
+	test_retire();
 	test_kept_breaks();
 	test_abort();
 	test_threads();

@@ -630,13 +630,15 @@ make_handlers(void)
 }
 
 static void
-report(void *ctx, const char *file, struct scan_place at, bool warning,
-    const char *fault, const char *expected)
+report(void *ctx, const struct conf_fault *f)
 {
+	struct buf line;
+
 	(void)ctx;
-	printf("# %s:%u:%u: %s%s; %s\n", file, at.line, at.column,
-	    warning ? "warning: " : "", fault,
-	    expected == NULL ? "" : expected);
+	buf_init(&line, 65536);
+	conf_fault_line(&line, f);
+	printf("# %.*s\n", (int)line.n, line.p);
+	buf_free(&line);
 }
 
 static struct conf *
@@ -650,6 +652,18 @@ load(const char *name, const char *text, enum conf_use use)
 		exit(1);
 	}
 	return conf;
+}
+
+/* It is the gate's from then on. */
+static void
+set_policy(struct gate_options *o, struct conf *conf)
+{
+	o->live = live_new(conf, NULL);
+	o->server = conf_server(conf);
+	if (o->live == NULL) {
+		printf("Bail out! out of memory\n");
+		exit(1);
+	}
 }
 
 /* --- what came of it --- */
@@ -1346,13 +1360,14 @@ test_keep(struct gate_options o, const char *endpoints, unsigned want)
 	    "[policy]\nsenders = sender@company.example\n"
 	    "forward = unix:@/backend\n%s",
 	    endpoints);
-	o.conf = load("keep.ini", text, CONF_FOR_SERVER);
+	set_policy(&o, load("keep.ini", text, CONF_FOR_SERVER));
 	new_log();
 	backend_start(&k, PLAIN "body" DONE);
 	g = gate_new(&o);
 	kept = ask_all(g, &k, fd);
 	ok(kept == want, "%u connections are kept, of %u", kept, want);
 	gate_free(g);
+	live_free(o.live);
 	kept = 0;
 	for (unsigned i = 0; i < ALIKE; i++) {
 		kept += is_open(fd[i]);
@@ -1360,7 +1375,6 @@ test_keep(struct gate_options o, const char *endpoints, unsigned want)
 	}
 	ok(kept == 0, "… until the end");
 	backend_end(&k);
-	conf_free((struct conf *)o.conf);
 }
 
 static void
@@ -1384,6 +1398,156 @@ test_keeps(struct gate_options o)
 	    "[endpoint a]\npath = /a\n[endpoint b]\npath = /b\n"
 	    "[endpoint c]\npath = /c\n",
 	    0);
+}
+
+/* --- a policy that is exchanged while a request is on its way --- */
+
+static const char before_text[] =
+    "[policy]\nsenders = sender@company.example\nexpose_headers = X-Before\n"
+    "[endpoint one]\npath = /one\nexec = @/ok\n"
+    "[endpoint two]\npath = /two\nhandler = none\n"
+    "[endpoint forward]\npath = /forward\nforward = unix:@/backend\n";
+static const char after_text[] =
+    "[policy]\nsenders = other@company.example\nexpose_headers = X-After\n"
+    "[endpoint two]\npath = /two\nhandler = none\n"
+    "[endpoint three]\npath = /three\nexec = @/seven\n";
+
+#define EXPOSED "AMP-Access-Control-Allow-Source-Origin, X-Before\r\n"
+#define BEFORE                                                               \
+	"Status: 200 OK\r\nContent-Type: text/plain\r\n" VARY                \
+	"Access-Control-Allow-Origin: https://mail.google.com\r\n"           \
+	"AMP-Access-Control-Allow-Source-Origin: sender@company.example\r\n" \
+	"Access-Control-Expose-Headers: " EXPOSED                            \
+	"\r\n1 sender@company.example -"
+
+static void
+replace_policy(const struct gate_options *o, const char *name, const char *text)
+{
+	if (!live_replace(o->live, load(name, text, CONF_FOR_SERVER)))
+		abort();
+}
+
+/* Between gate_enter() and gate_run() it may wait, and policies come and go. */
+static void
+test_exchange(struct gate_options o)
+{
+	static const char *const vars[] = { GET, V1, "QUERY_STRING=" QUERY,
+		NULL };
+	struct request r, later;
+	struct gate *g;
+
+	set_policy(&o, load("before.ini", before_text, CONF_FOR_SERVER));
+	g = gate_new(&o);
+	request_make(&r, "/one", vars, SPAN(""));
+	ok(gate_enter(g, &r.f.x, &r.p), "a request enters");
+	replace_policy(&o, "after.ini", after_text);
+	request_make(&later, "/two", vars, SPAN(""));
+	ok(!gate_enter(g, &later.f.x, &later.p), "… and one after a reload");
+	is_span(buf_span(&later.f.sent),
+	    own_answer(REASON_SENDER_NOT_ALLOWED, VARY, false),
+	    "… which the new policy refuses");
+	request_free(&later);
+	replace_policy(&o, "after.ini", after_text);
+	new_log();
+	gate_run(g, &r.f.x, &r.p, 0);
+	gate_linger(g, 0, -1);
+	is_span(buf_span(&r.f.sent), BEFORE, "… the first keeps the old one");
+	is_span(span_of(only_line()), "allow 200 ok" LOGGED_1 "one" CLAIMS_1,
+	    "… also in the log");
+	request_free(&r);
+	gate_free(g);
+	live_free(o.live);
+}
+
+/* A server elsewhere is the old policy's, too. */
+static void
+test_exchange_forward(struct gate_options o)
+{
+	static const char *const vars[] = { GET, V2, NULL };
+	struct backend k;
+	struct request r;
+	struct gate *g;
+
+	set_policy(&o, load("before.ini", before_text, CONF_FOR_SERVER));
+	g = gate_new(&o);
+	backend_start(&k, PLAIN "body" DONE);
+	backend_run(&k);
+	request_make(&r, "/forward", vars, SPAN(""));
+	gate_enter(g, &r.f.x, &r.p);
+	replace_policy(&o, "after.ini", after_text);
+	gate_run(g, &r.f.x, &r.p, 0);
+	pthread_join(k.thread, NULL);
+	is_span(buf_span(&r.f.sent), TEXT "body",
+	    "one that is forwarded after a reload");
+	request_free(&r);
+	backend_end(&k);
+	gate_free(g);
+	live_free(o.live);
+}
+
+static void
+test_exchange_leave(struct gate_options o)
+{
+	static const char *const vars[] = { GET, V2, NULL };
+	struct request r;
+	struct gate *g;
+
+	for (int busy = 0; busy < 2; busy++) {
+		set_policy(&o,
+		    load("before.ini", before_text, CONF_FOR_SERVER));
+		g = gate_new(&o);
+		request_make(&r, "/one", vars, SPAN(""));
+		gate_enter(g, &r.f.x, &r.p);
+		replace_policy(&o, "after.ini", after_text);
+		new_log();
+		gate_leave(g, &r.f.x, &r.p, busy);
+		is_span(span_of(only_line()),
+		    busy ? "allow 503 busy" LOGGED "one" CLAIMS :
+			   "allow - client-gone" LOGGED "one" CLAIMS,
+		    "one that leaves after a reload");
+		request_free(&r);
+		gate_free(g);
+		live_free(o.live);
+	}
+}
+
+static const char keep_text[] =
+    "[policy]\nsenders = sender@company.example\nforward_keep = 3\n"
+    "forward = unix:@/backend\n[endpoint a]\npath = /a\n"
+    "[endpoint b]\npath = /b\n[endpoint c]\npath = /c\n";
+
+/*
+ * Connections that the old policy has kept occupy the backend (E105): they do
+ * not stay for a request that still runs by it.
+ */
+static void
+test_keep_reload(struct gate_options o)
+{
+	const struct live_policy *p;
+	struct backend k;
+	struct gate *g;
+	unsigned open = 0;
+	int fd[ALIKE];
+
+	set_policy(&o, load("keep.ini", keep_text, CONF_FOR_SERVER));
+	new_log();
+	backend_start(&k, PLAIN "body" DONE);
+	g = gate_new(&o);
+	ok(ask_all(g, &k, fd) == ALIKE, "all connections are kept");
+	p = live_hold(o.live);
+	replace_policy(&o, "keep.ini", keep_text);
+	for (unsigned i = 0; i < ALIKE; i++) {
+		open += is_open(fd[i]);
+		close(fd[i]);
+	}
+	ok(open == 0, "… until the next policy is in force");
+	live_release(o.live, p);
+	ok(ask_all(g, &k, fd) == ALIKE, "… which keeps its own");
+	for (unsigned i = 0; i < ALIKE; i++)
+		close(fd[i]);
+	gate_free(g);
+	live_free(o.live);
+	backend_end(&k);
 }
 
 /* --- exec_mode = replace --- */
@@ -1439,7 +1603,7 @@ test_replace(struct gate_options o)
 
 	snprintf(without, sizeof(without), "%s%s", ALLOW,
 	    own_answer(REASON_HANDLER_MISSING, "", false));
-	o.conf = conf;
+	set_policy(&o, conf);
 	o.slots = 1;
 	new_log();
 	is_span(span_of(cgi_output(&o, "/ok")),
@@ -1452,7 +1616,7 @@ test_replace(struct gate_options o)
 	new_log();
 	is_span(span_of(cgi_output(&o, "/none")), without,
 	    "one that is not there: ours, behind the fields");
-	conf_free(conf);
+	live_free(o.live);
 }
 
 /* SPEC 4.2: in CGI the two environments are one. */
@@ -1490,11 +1654,11 @@ main(void)
 	strcpy(words[2], "two");
 	for (int i = 0; i < 3; i++)
 		argv[i] = words[i];
-	o = (struct gate_options){ .conf = conf,
-		.argc = 3,
+	o = (struct gate_options){ .argc = 3,
 		.argv = argv,
 		.environment = argv + 3,
 		.slots = SLOTS };
+	set_policy(&o, conf);
 	g = gate_new(&o);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		test_case(g, &cases[i]);
@@ -1514,11 +1678,15 @@ main(void)
 		test_forward_case(g, &forwards[i]);
 	test_forward_spool(g);
 	test_keeps(o);
+	test_keep_reload(o);
+	test_exchange(o);
+	test_exchange_forward(o);
+	test_exchange_leave(o);
 	test_cgi(o);
 	test_replace(o);
 	gate_free(g);
 	gate_free(NULL);
-	conf_free(conf);
+	live_free(o.live);
 	log_open("test", "stderr", LOG_INFO);
 	folder_remove();
 	return tap_done();

@@ -199,6 +199,13 @@ leave(void *ctx, struct exchange *x, void *passage, enum serve_leave why)
 		say_end(x, "busy");
 }
 
+static unsigned
+kill_grace(void *ctx)
+{
+	(void)ctx;
+	return 1;
+}
+
 /* --- a server --- */
 
 struct server {
@@ -226,12 +233,12 @@ serve(const struct wants *w, int listener)
 		.head_timeout = w->head_timeout,
 		.idle_timeout = w->idle_timeout,
 		.stop_grace = w->stop_grace,
-		.kill_grace = 1,
 		.gate = { .passage_size = 100,
 		    .enter = enter,
 		    .run = run,
 		    .linger = linger,
-		    .leave = leave } };
+		    .leave = leave,
+		    .kill_grace = kill_grace } };
 	struct peers peers;
 	char fault[128];
 	int result;
