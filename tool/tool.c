@@ -51,9 +51,8 @@ tool_colours(FILE *f)
 	    strcmp(term, "dumb") != 0 && isatty(fileno(f));
 }
 
-/* The length of the UTF-8 sequence that s begins with; 0: it is none. */
-static size_t
-utf8_length(struct span s)
+size_t
+tool_utf8(struct span s)
 {
 	static const struct {
 		unsigned char from, to, low, high; /* of the second byte */
@@ -86,20 +85,55 @@ utf8_length(struct span s)
 	return n;
 }
 
-void
-tool_json(struct buf *out, struct span s)
+/* What n bytes of UTF-8 stand for; of no more than three of them. */
+static unsigned
+code_point(struct span s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+
+	switch (n) {
+	case 0: /* also a control byte, which ASCII has */
+		return p[0] < 0x20 ? p[0] : 0x10000;
+	case 1:
+		return p[0];
+	case 2:
+		return (p[0] & 0x1fU) << 6 | (p[1] & 0x3fU);
+	case 3:
+		return (p[0] & 0x0fU) << 12 | (p[1] & 0x3fU) << 6 |
+		    (p[2] & 0x3fU);
+	default:
+		return 0x10000; /* whatever: none of those is looked for */
+	}
+}
+
+/* Controls of terminals, lines that end unseen, directions of writing. */
+static bool
+is_steering(unsigned c)
+{
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) ||
+	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+static void
+add_escape(struct buf *out, unsigned c)
 {
 	char escape[sizeof("\\u0000")];
 
+	snprintf(escape, sizeof(escape), "\\u%04x", c & 0xffffU);
+	buf_add_str(out, escape);
+}
+
+void
+tool_json(struct buf *out, struct span s)
+{
 	buf_add_char(out, '"');
 	while (s.n > 0) {
-		unsigned char c = (unsigned char)*s.p;
-		size_t n = utf8_length(s);
+		size_t n = tool_utf8(s);
+		unsigned c = code_point(s, n);
 
-		if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f) {
-			snprintf(escape, sizeof(escape), "\\u%04x", c);
-			buf_add_str(out, escape);
-		} else if (n == 0)
+		if (is_steering(c) || c == '"' || c == '\\')
+			add_escape(out, c);
+		else if (n == 0)
 			buf_add_str(out, "\\ufffd");
 		else
 			buf_add(out, s.p, n);

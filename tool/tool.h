@@ -15,7 +15,7 @@
  */
 enum { TOOL_NO = 1 };
 
-/* One command: argv[0] is its name.  Returns the exit status. */
+/* One command: argv[0] is "amp-cors NAME".  Returns the exit status. */
 typedef int tool_main_fn(int argc, char *argv[]);
 struct tool_command {
 	const char *name;
@@ -43,6 +43,12 @@ int tool_usage(bool help, const char *usage);
  * unset or empty.
  */
 bool tool_colours(FILE *f);
+
+/*
+ * The length of the UTF-8 sequence that s, which is not empty, begins with; 0
+ * where that is none, or a control byte below 0x20.
+ */
+size_t tool_utf8(struct span s);
 
 /* A JSON string with its quotes; bytes that are no UTF-8 become \ufffd. */
 void tool_json(struct buf *out, struct span s);
