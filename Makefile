@@ -7,6 +7,7 @@
 #	make fuzz T=60		each fuzz target, for so many seconds
 #	make bench		the front beside its relatives, in numbers
 #	make install		PREFIX=/usr/local DESTDIR= BINDIR= MANDIR= DOCDIR=
+#				COMPDIR= (of bash's completions)
 #	make uninstall clean
 #
 # CC, CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the user's; WERROR=-Werror makes
@@ -17,6 +18,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/amp-cors-cgi
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 # The program has this path built in; PREFIX does not move it.
 POLICY = /etc/amp-cors/amp-cors.ini
 
@@ -134,11 +136,11 @@ $(BUILD)/helpers/%: $(BUILD)/tests/helpers/%.o $(ARCHIVE)
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/main.o \
-    $(ARCHIVE)
+    $(TOOL_ARCHIVE) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(ARCHIVE)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(TOOL_ARCHIVE) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
@@ -255,7 +257,9 @@ bench: $(PROGRAM) $(HELPERS)
 put = sed 's,/usr/bin/amp-cors,$(BINDIR)/amp-cors,g' $1 >$2 && \
 	chmod $3 $2
 MANUALS = $(wildcard man/*.8 man/*.5 man/*.1)
-SAMPLES = $(wildcard README.md INSTALL NEWS LICENSE etc/*.* etc/Caddyfile etc/*/*)
+COMPLETION = etc/bash-completion/amp-cors
+SAMPLES = $(filter-out $(COMPLETION),$(wildcard README.md INSTALL NEWS LICENSE \
+	etc/*.* etc/Caddyfile etc/*/*))
 
 install: $(PROGRAM) $(TOOL)
 	install -d $(DESTDIR)$(BINDIR)
@@ -272,6 +276,9 @@ install: $(PROGRAM) $(TOOL)
 	    echo "$$f -> $$d"; install -d $$d; \
 	    $(call put,$$f,$$d/$${f##*/},$$mode) || exit 1; \
 	done
+	install -d $(DESTDIR)$(COMPDIR)
+	install -m 644 $(COMPLETION) $(DESTDIR)$(COMPDIR)/amp-cors
+	ln -sf amp-cors $(DESTDIR)$(COMPDIR)/amp-cors-cgi
 	install -d $(DESTDIR)$(dir $(POLICY))
 	@if [ -e $(DESTDIR)$(POLICY) ]; then \
 	    echo "$(DESTDIR)$(POLICY) is there, and stays as it is"; \
@@ -284,6 +291,7 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/amp-cors-cgi $(DESTDIR)$(BINDIR)/amp-cors
 	rm -f $(foreach m,$(MANUALS),\
 	    $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m))
+	rm -f $(DESTDIR)$(COMPDIR)/amp-cors-cgi $(DESTDIR)$(COMPDIR)/amp-cors
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:

@@ -8,18 +8,33 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "check.h"
+#include "compile.h"
+#include "explain.h"
 #include "io.h"
+#include "probe.h"
+#include "replay.h"
+#include "report.h"
 #include "tool.h"
 #include "version.h"
 
 static const struct tool_command commands[] = {
+	{ "check", check_main, "looks at a policy and all that it names" },
+	{ "compile", compile_main, "a text list of senders as a compiled one" },
+	{ "explain", explain_main,
+	    "tells how one request is decided, and why" },
+	{ "probe", probe_main, "asks a running endpoint as clients do" },
+	{ "replay", replay_main, "decides the requests of a log again" },
+	{ "report", report_main, "makes one page of a log" },
 	{ NULL, NULL, NULL },
 };
 
 static void
 usage(FILE *to)
 {
-	fputs("usage: amp-cors [-hV] command [argument ...]\n", to);
+	fputs("usage: amp-cors [-hV] command [argument ...]\n"
+	      "       amp-cors help [command]\n",
+	    to);
 	for (size_t i = 0; commands[i].name != NULL; i++)
 		fprintf(to, "  %-8s %s\n", commands[i].name,
 		    commands[i].summary);
@@ -29,15 +44,37 @@ usage(FILE *to)
 static int
 run(int argc, char *argv[])
 {
+	static char name[64]; /* what getopt_long(3) says begins with it */
+
 	for (size_t i = 0; commands[i].name != NULL; i++) {
-		if (strcmp(argv[1], commands[i].name) != 0)
+		if (strcmp(argv[0], commands[i].name) != 0)
 			continue;
 		tool_set_name(commands[i].name);
-		return commands[i].main(argc - 1, argv + 1);
+		snprintf(name, sizeof(name), "amp-cors %s", commands[i].name);
+		argv[0] = name;
+		return commands[i].main(argc, argv);
 	}
-	fprintf(stderr, "amp-cors: there is no command %s\n", argv[1]);
+	fprintf(stderr, "amp-cors: there is no command %s\n", argv[0]);
 	usage(stderr);
 	return EX_USAGE;
+}
+
+/* argv[1] is the command that is asked about, if there is one. */
+static int
+help(int argc, char *argv[])
+{
+	static char option[] = "--help";
+	char *asked[] = { argv[1], option, NULL };
+
+	if (argc > 2) {
+		fputs("amp-cors: help takes one command\n", stderr);
+		usage(stderr);
+		return EX_USAGE;
+	}
+	if (argc == 2 && *argv[1] != '-' && strcmp(argv[1], "help") != 0)
+		return run(2, asked);
+	usage(stdout);
+	return EX_OK;
 }
 
 /* What a full disk swallowed is told at the latest here. */
@@ -69,5 +106,7 @@ main(int argc, char *argv[])
 		usage(stderr);
 		return EX_USAGE;
 	}
-	return finish(run(argc, argv));
+	if (strcmp(first, "help") == 0)
+		return finish(help(argc - 1, argv + 1));
+	return finish(run(argc - 1, argv + 1));
 }
