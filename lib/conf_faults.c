@@ -17,9 +17,18 @@ copy_text(struct arena *a, const char *text)
 {
 	char *copy = arena_string(a, span_of(text));
 
-	for (char *p = copy; p != NULL && *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
+	unsigned char before = 0;
+
+	for (char *p = copy; p != NULL && *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		/* also C1 controls: alone, and as UTF-8 has them */
+		if (c < ' ' || c == 0x7f ||
+		    (c >= 0x80 && c <= 0x9f &&
+			(before < 0x80 || before == 0xc2)))
 			*p = '?';
+		before = (unsigned char)*p;
+	}
 	return copy;
 }
 
