@@ -54,7 +54,7 @@ static const struct {
 	    "\t\\xe2\\x80\\xae~\\x09\n",
 	    "{\"file\":\"\\u001b[2Jx\",\"line\":1,\"column\":2,\"severity\":"
 	    "\"error\",\"code\":\"bad-rule\",\"text\":\"\\u0022a\\u005c\\ufffd"
-	    "\xc3\xbc\\u000a\\u007f'\",\"hint\":\"\xe2\x80\xae~\\u0009\"}" },
+	    "\xc3\xbc\\u000a\\u007f'\",\"hint\":\"\\u202e~\\u0009\"}" },
 };
 
 static void
