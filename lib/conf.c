@@ -400,9 +400,12 @@ load(struct conf *c, const char *file, struct conf_reader reader,
 	else
 		l.faults.file = file;
 	conf_faults_report(&l.faults, report, ctx);
-	if (l.faults.in_file + l.faults.in_lists == 0)
-		return CONF_OK;
-	return l.faults.in_file > 0 ? CONF_BAD : CONF_NO_LIST;
+	if (l.faults.in_file + l.faults.in_lists > 0)
+		return l.faults.in_file > 0 ? CONF_BAD : CONF_NO_LIST;
+	/* what is said of it points to iniparser's values */
+	free(c->text);
+	c->text = NULL;
+	return CONF_OK;
 }
 
 static enum conf_result
@@ -444,9 +447,6 @@ conf_load(const char *file, enum conf_use use, conf_report_fn *report,
 		conf_free(c);
 		return result;
 	}
-	/* what is said of it points to iniparser's values */
-	free(c->text);
-	c->text = NULL;
 	*out = c;
 	return CONF_OK;
 }

@@ -20,11 +20,14 @@ gate_metrics_wanted(const struct gate *g, const struct exchange *x,
 	const struct path name = { .head = e->script_name,
 		.tail = e->path_info };
 	struct span query;
-	struct path uri = path_of_uri(e->request_uri, &query);
+	struct path uri;
 
-	return g->o.metrics != NULL && path != NULL && !x->authorizer &&
-	    path_is(&name, path) &&
-	    (uri.head.p == NULL || path_is(&uri, path)) &&
+	/* asked of every request: most are over here */
+	if (g->o.metrics == NULL || path == NULL || x->authorizer ||
+	    !path_is(&name, path))
+		return false;
+	uri = path_of_uri(e->request_uri, &query);
+	return (uri.head.p == NULL || path_is(&uri, path)) &&
 	    (gate_is_head(e) || span_eq(e->policy.method, SPAN("GET")));
 }
 

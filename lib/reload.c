@@ -216,14 +216,13 @@ on_signal(struct reload *r)
 		log_err("the log cannot be opened again");
 }
 
+/* Where [server] names a file. */
 static void
 write_metrics(struct reload *r)
 {
 	const char *file = conf_server(r->first)->metrics_file;
 	const char *fault;
 
-	if (file == NULL)
-		return;
 	fault = metrics_write(r->o.metrics, file);
 	if (fault != NULL && !r->metrics_failed)
 		log_warnx("metrics = file:%s: %s", file, fault);
@@ -288,7 +287,8 @@ run(void *arg)
 {
 	struct reload *r = arg;
 	int64_t look = interval(r) == 0 ? INT64_MAX : io_now() + interval(r);
-	int64_t print = io_now();
+	bool prints = conf_server(r->first)->metrics_file != NULL;
+	int64_t print = prints ? io_now() : INT64_MAX;
 
 	while (wait_until(r, sooner(look, print))) {
 		int64_t now = io_now();
@@ -300,7 +300,8 @@ run(void *arg)
 			print = now + METRICS_MS;
 		}
 	}
-	write_metrics(r);
+	if (prints)
+		write_metrics(r);
 	return NULL;
 }
 
