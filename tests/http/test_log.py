@@ -28,8 +28,8 @@ def of(front, way, **request):
     front.ask(**request)
     # the line is written when the answer is out
     try:
-        until(lambda: "Z " in front.log() or '{"' in front.log(), "a line",
-              0.5)
+        until(lambda: decisions(front.log()) or
+              '"decision"' in front.log(), "a line", 2)
     except AssertionError:
         pass
     return front.log()
@@ -57,13 +57,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("way", ["cgi", "fastcgi"])
 def objects(text):
     """The lines that are JSON; with log_format = json all of the front's."""
     return [json.loads(line) for line in text.splitlines()
             if line.startswith("{")]
 
 
+@pytest.mark.parametrize("way", ["cgi", "fastcgi"])
 class TestText:
     @pytest.mark.parametrize("name", CASES)
     def test_line(self, front, way, name):
