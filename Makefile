@@ -3,9 +3,14 @@
 #
 #	make			./amp-cors-cgi and ./amp-cors
 #	make check		every test; each part of it alone: lint unit sanitize
-#				valgrind fuzz-replay install-test demo-test http
+#				valgrind fuzz-replay torture install-test
+#				demo-test http
+#	make torture POINTS=400	the tests with memory refused, so many times
+#				each, or for each allocation where there are
+#				fewer; 0: always for each
 #	make fuzz T=60		each fuzz target, for so many seconds
 #	make bench		the front beside its relatives, in numbers
+#	make soak T=1800	faults under load, for so many seconds
 #	make install		PREFIX=/usr/local DESTDIR= BINDIR= MANDIR= DOCDIR=
 #				COMPDIR= (of bash's completions)
 #	make uninstall clean
@@ -27,6 +32,7 @@ GCC ?= gcc
 CLANG ?= clang
 PYTHON = /usr/bin/python3
 T = 60
+POINTS = 400
 
 WARNINGS = -Wall -Wextra -pedantic -Wshadow -Wconversion \
 	-Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -76,43 +82,80 @@ TOOL_ARCHIVE = $(BUILD)/libtool.a
 # Each shared library costs a CGI program time at every request, so these are
 # linked statically where the system has them so.
 MACHINE := $(shell $(COMPILER) -dumpmachine)
-library = $(or $(filter /%,$(shell $(COMPILER) -print-file-name=lib$1.a)),-l$1)
-LIBRARIES := $(call library,fcgi) $(call library,iniparser) \
-	$(call library,cdb)
+archive = $(filter /%,$(shell $(COMPILER) -print-file-name=lib$1.a))
+library = $(or $(call archive,$1),-l$1)
+LIBRARIES := $(call library,cdb)
+# What libfcgi reads comes from lib/serve_head.c, which takes the place of a
+# function inside it: that a shared library would not allow.
+FCGI_ARCHIVE := $(or $(call archive,fcgi),$(error libfcgi.a is missing (in \
+	Debian it comes with libfcgi-dev)))
+# And so does its memory: it would end the process where that is refused.
+OUR_FCGI = $(BUILD)/libfcgi.a
+FCGI = -Wl,--wrap=OS_Read,--wrap=gethostbyname $(OUR_FCGI)
+# iniparser's dictionaries begin in lib/conf_dictionary.c, likewise.
+INI_ARCHIVE := $(call archive,iniparser)
+INI = -Wl,--wrap=dictionary_new,-u,__wrap_dictionary_new $(or $(INI_ARCHIVE),$(error libiniparser.a is \
+	missing (in Debian it comes with libiniparser-dev)))
+# And so is libc, in the front alone: to find and to load it takes longer than
+# all that the front does.  STATIC= leaves it shared; so do the sanitizers.
+STATIC = $(if $(and $(if $(VARIANT),,y),$(call archive,c),$(call \
+	archive,cdb),$(RCRT1)),-static-pie)
+RCRT1 := $(filter /%,$(shell $(COMPILER) -print-file-name=rcrt1.o))
 TOOL_LIBS = -lcurl -lpsl -lidn2
 
 COMPILE = $(COMPILER) -std=c11 -D_GNU_SOURCE -Ilib -Itool -Itests/unit \
 	-Itests/fuzz -fPIE -pthread $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) $(VFLAGS)
 LINK = $(COMPILER) -pie -pthread $(HARDENING_LD) $(CFLAGS) $(VFLAGS) $(LDFLAGS)
-LIBS = $(LIBRARIES) $(LDLIBS)
+LIBS = $(FCGI) $(INI) $(LIBRARIES) $(LDLIBS)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $1))
 named = $(patsubst $1%.c,$(BUILD)/$2/%,$(wildcard $1*.c))
 LIB_OBJECTS := $(call objects,lib/*.c)
 TOOL_OBJECTS := $(call objects,tool/*.c)
 TESTS := $(call named,tests/unit/test_,unit)
-HELPERS := $(call named,tests/helpers/,helpers)
+# one of them is a library, for LD_PRELOAD
+FAILING = $(BUILD)/helpers/failing.so
+HELPERS := $(filter-out %/failing,$(call named,tests/helpers/,helpers)) \
+	$(FAILING) $(BUILD)/helpers/front
 REPLAYS := $(call named,tests/fuzz/fuzz_,replay)
 FUZZERS := $(call named,tests/fuzz/fuzz_,fuzz)
+# the tests again, and both programs, with memory that can be refused
+REFUSE = $(BUILD)/tests/torture/refuse.o
+# but for users: its test asks libc for them too, and libc's own reading of
+# nsswitch.conf dies where memory is refused
+TORTURED := $(patsubst $(BUILD)/unit/%,$(BUILD)/torture/%,$(filter-out \
+	$(BUILD)/unit/users,$(TESTS)))
+TORTURED_PROGRAMS = $(BUILD)/torture/amp-cors-cgi $(BUILD)/torture/amp-cors
 # those whose test or module has threads
 THREADED := $(sort $(filter $(TESTS),$(patsubst lib/%.c,$(BUILD)/unit/%,\
 	$(patsubst tests/unit/test_%.c,lib/%.c,$(shell grep -lsE \
 	'pthread\.h|stdatomic\.h|threads\.h' tests/unit/test_*.c lib/*.c)))))
 OBJECTS := $(LIB_OBJECTS) $(TOOL_OBJECTS) $(call objects,amp-cors-cgi.c \
-	amp-cors.c tests/unit/*.c tests/helpers/*.c tests/fuzz/*.c)
+	amp-cors.c tests/unit/*.c tests/helpers/*.c tests/fuzz/*.c \
+	tests/torture/*.c)
 
 all: $(PROGRAM) $(TOOL)
 
 # everything that VARIANT can compile
-everything: $(PROGRAM) $(TOOL) $(TESTS) $(HELPERS) $(REPLAYS)
+everything: $(PROGRAM) $(TOOL) $(TESTS) $(HELPERS) $(REPLAYS) $(REFUSE)
 
 $(PROGRAM): $(BUILD)/amp-cors-cgi.o $(ARCHIVE)
+	$(LINK) $(STATIC) -o $@ $^ $(LIBS)
+
+# the same, for tests that put a library of their own before libc
+$(BUILD)/helpers/front: $(BUILD)/amp-cors-cgi.o $(ARCHIVE)
+	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(TOOL): $(BUILD)/amp-cors.o $(TOOL_ARCHIVE) $(ARCHIVE)
 	$(LINK) -o $@ $^ $(TOOL_LIBS) $(LIBS)
 
-$(ARCHIVE): $(LIB_OBJECTS)
+$(OUR_FCGI): $(FCGI_ARCHIVE) $(BUILD)/flags
+	objcopy --redefine-sym malloc=serve_head_malloc \
+	    --redefine-sym realloc=serve_head_realloc \
+	    --redefine-sym free=serve_head_drop $< $@
+
+$(ARCHIVE): $(LIB_OBJECTS) | $(OUR_FCGI)
 	rm -f $@
 	ar rcs $@ $^
 
@@ -131,9 +174,34 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/test_%.o $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
+$(patsubst $(BUILD)/unit/%,$(BUILD)/torture/%,$(TOOL_TESTS)): \
+    $(BUILD)/torture/%: $(BUILD)/tests/unit/test_%.o $(REFUSE) $(TOOL_ARCHIVE) \
+    $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(TOOL_LIBS) $(LIBS)
+
+$(BUILD)/torture/amp-cors: $(BUILD)/amp-cors.o $(REFUSE) $(TOOL_ARCHIVE) \
+    $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(TOOL_LIBS) $(LIBS)
+
+$(BUILD)/torture/amp-cors-cgi: $(BUILD)/amp-cors-cgi.o $(REFUSE) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/torture/%: $(BUILD)/tests/unit/test_%.o $(REFUSE) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
 $(BUILD)/helpers/%: $(BUILD)/tests/helpers/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
+
+# in a program that the sanitizers watch, too, it is not one of their own
+$(FAILING): tests/helpers/failing.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILER) -std=c11 -D_GNU_SOURCE -fPIC -shared -pthread -O2 -g \
+	    $(WARNINGS) $(CPPFLAGS) $(filter -Werror,$(VFLAGS)) -o $@ $<
 
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/main.o \
     $(TOOL_ARCHIVE) $(ARCHIVE)
@@ -214,6 +282,25 @@ sanitize:
 	    $(MAKE) VARIANT=$$v $$* || failed=1; \
 	done; exit $$failed
 
+# TORTURE_POINTS is read by tests/torture/torture.py.
+ifeq ($(VARIANT),)
+torture:
+	$(MAKE) VARIANT=asan torture
+else
+torture: export TORTURE_POINTS = $(POINTS)
+torture: export TEST_TIMEOUT = 7200
+torture: export FRONT = $(abspath $(BUILD)/torture/amp-cors-cgi)
+torture: export AMP_CORS = $(abspath $(BUILD)/torture/amp-cors)
+torture: torture-unit torture-programs
+
+torture-unit: $(TORTURED) $(HELPERS)
+	$(call runs,$(TORTURED),torture,tests/torture/run)
+
+torture-programs: $(TORTURED_PROGRAMS) $(HELPERS)
+	$(call runs,$(wildcard tests/torture/test_*.py),torture,$(PYTHON) \
+	    tests/pytest-tap)
+endif
+
 valgrind:
 	$(MAKE) VARIANT=gcc memcheck
 
@@ -247,8 +334,12 @@ fuzz-run: $(FUZZERS)
 	    rmdir $$src.repro 2>/dev/null || :; \
 	done; exit $$failed
 
-bench: $(PROGRAM) $(HELPERS)
+bench: all
 	tests/bench/run
+
+# what tests/http/test_faults_load.py does for a short time
+soak: $(PROGRAM) $(TOOL) $(HELPERS)
+	$(PYTHON) tests/http/storm.py $(T)
 
 # --- installation ----------------------------------------------------------
 
@@ -258,8 +349,8 @@ put = sed 's,/usr/bin/amp-cors,$(BINDIR)/amp-cors,g' $1 >$2 && \
 	chmod $3 $2
 MANUALS = $(wildcard man/*.8 man/*.5 man/*.1)
 COMPLETION = etc/bash-completion/amp-cors
-SAMPLES = $(filter-out $(COMPLETION),$(wildcard README.md INSTALL NEWS LICENSE \
-	etc/*.* etc/Caddyfile etc/*/*))
+SAMPLES = $(filter-out $(COMPLETION),$(wildcard README.md SECURITY.md INSTALL \
+	NEWS LICENSE etc/*.* etc/Caddyfile etc/*/*))
 
 install: $(PROGRAM) $(TOOL)
 	install -d $(DESTDIR)$(BINDIR)
@@ -302,5 +393,5 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything check unit threaded memcheck replay lint sanitize \
-	valgrind fuzz-replay install-test demo-test http fuzz fuzz-run bench \
-	install uninstall clean FORCE
+	valgrind fuzz-replay torture install-test demo-test http fuzz fuzz-run bench \
+	soak torture-unit torture-programs install uninstall clean FORCE

@@ -11,6 +11,17 @@ buf_init(struct buf *b, size_t max)
 	*b = (struct buf){ .max = max };
 }
 
+void
+buf_init_in(struct buf *b, size_t max, char *room, size_t size)
+{
+	*b = (struct buf){
+		.p = room,
+		.cap = size < max ? size : max,
+		.max = max,
+		.lent = true,
+	};
+}
+
 /* The capacity that holds need bytes, doubled so that adding stays linear. */
 static size_t
 larger(const struct buf *b, size_t need)
@@ -25,62 +36,30 @@ larger(const struct buf *b, size_t need)
 	return cap == 0 ? 1 : cap;
 }
 
+static bool
+grow(struct buf *b, size_t cap)
+{
+	char *p = realloc(b->lent ? NULL : b->p, cap);
+
+	if (p == NULL)
+		return false;
+	if (b->lent && b->p != NULL)
+		memcpy(p, b->p, b->n);
+	b->lent = false;
+	b->p = p;
+	b->cap = cap < b->max ? cap : b->max;
+	return true;
+}
+
 char *
-buf_room(struct buf *b, size_t n)
+buf_more(struct buf *b, size_t n)
 {
 	if (b->failed)
 		return NULL;
-	if (n > b->max - b->n) {
-		b->failed = true;
-		return NULL;
-	}
-	if (b->p == NULL || n > b->cap - b->n) {
-		size_t cap = larger(b, b->n + n);
-		char *p = realloc(b->p, cap);
-
-		if (p == NULL) {
-			b->failed = true;
-			return NULL;
-		}
-		b->p = p;
-		b->cap = cap;
-	}
-	return b->p + b->n;
-}
-
-void
-buf_add(struct buf *b, const void *p, size_t n)
-{
-	char *room;
-
-	if (n == 0)
-		return;
-	room = buf_room(b, n);
-	if (room == NULL)
-		return;
-	memcpy(room, p, n);
-	b->n += n;
-}
-
-void
-buf_add_span(struct buf *b, struct span s)
-{
-	buf_add(b, s.p, s.n);
-}
-
-void
-buf_add_str(struct buf *b, const char *s)
-{
-	buf_add(b, s, strlen(s));
-}
-
-void
-buf_add_char(struct buf *b, char c)
-{
-	if (!b->failed && b->n < b->cap) /* as text is added, byte by byte */
-		b->p[b->n++] = c;
-	else
-		buf_add(b, &c, 1);
+	b->failed = n > b->max - b->n ||
+	    ((b->p == NULL || n > b->cap - b->n) &&
+		!grow(b, larger(b, b->n + n)));
+	return b->failed ? NULL : b->p + b->n;
 }
 
 void
@@ -112,16 +91,10 @@ buf_clear(struct buf *b)
 	b->failed = false;
 }
 
-struct span
-buf_span(const struct buf *b)
-{
-	/* an empty buffer is empty, not absent */
-	return (struct span){ b->p == NULL ? "" : b->p, b->n };
-}
-
 void
 buf_free(struct buf *b)
 {
-	free(b->p);
+	if (!b->lent)
+		free(b->p);
 	buf_init(b, b->max);
 }

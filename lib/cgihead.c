@@ -164,7 +164,8 @@ finish(struct cgihead *h)
 	}
 	h->nfields = 0;
 	h->fields = calloc(lines, sizeof(*h->fields));
-	if (h->fields == NULL)
+	h->no_memory = h->fields == NULL;
+	if (h->no_memory)
 		fault = "no memory for the header fields";
 	for (size_t i = 0; i < lines && fault == NULL; i++) {
 		struct field f;
@@ -182,11 +183,11 @@ finish(struct cgihead *h)
 static void
 end_line(struct cgihead *h)
 {
-	struct span line = span_skip(buf_span(&h->raw), h->line);
+	/* up to its LF, which is the last byte there is */
+	struct span line = { h->raw.p + h->line, h->raw.n - h->line - 1 };
 	struct field f;
 	const char *fault;
 
-	line.n--;
 	line = chomp(line);
 	if (line.n == 0) {
 		finish(h);
@@ -216,7 +217,8 @@ feed_line(struct cgihead *h, struct span in)
 		return n;
 	}
 	buf_add(&h->raw, in.p, n);
-	if (h->raw.failed)
+	h->no_memory = h->raw.failed;
+	if (h->no_memory)
 		bad(h, "no memory for the header block");
 	else if (lf != NULL)
 		end_line(h);

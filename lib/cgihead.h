@@ -15,6 +15,7 @@ enum cgihead_state { CGIHEAD_MORE, CGIHEAD_DONE, CGIHEAD_BAD };
 struct cgihead {
 	enum cgihead_state state;
 	const char *fault; /* on CGIHEAD_BAD: what was wrong, for the log */
+	bool no_memory;    /* that was wrong, and not the block */
 	struct buf raw;
 	size_t line; /* where in raw the line begins that is not yet whole */
 	unsigned status;    /* 200 to 599; 0 where none was given */

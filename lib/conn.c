@@ -16,17 +16,35 @@ enum {
 
 static const struct span none = { NULL, 0 };
 
+static void
+drop_input(struct conn *c)
+{
+	if (c->in != c->lent)
+		free(c->in);
+	c->in = NULL;
+	c->unread = c->body = none;
+}
+
 /* Something to read, without waiting: 1, 0 at the end, -1 with errno. */
 static int
 fetch(struct conn *c)
 {
+	bool lent;
 	ssize_t n;
 
-	if (c->in == NULL && (c->in = malloc(CONN_IN)) == NULL)
+	if (c->filled)
+		drop_input(c);
+	if (c->in == NULL)
+		c->in =
+		    c->lent != NULL && !c->filled ? c->lent : malloc(CONN_IN);
+	if (c->in == NULL)
 		return -1;
+	lent = c->in == c->lent;
 	do {
-		n = recv(c->fd, c->in, CONN_IN, MSG_DONTWAIT);
+		n = recv(c->fd, c->in, lent ? CONN_LENT : CONN_IN,
+		    MSG_DONTWAIT);
 	} while (n == -1 && errno == EINTR);
+	c->filled = lent && n == CONN_LENT;
 	if (n <= 0)
 		return (int)n;
 	c->unread = (struct span){ c->in, (size_t)n };
@@ -69,6 +87,19 @@ listen_on(struct conn *c)
 	c->nonsense = e == SCREEN_BAD;
 	c->broken |= e == SCREEN_BAD || e == SCREEN_CLOSE;
 	return e;
+}
+
+/*
+ * From what the screen has: libfcgi is shown a head only when a handler is to
+ * have it.
+ */
+static enum reason
+way_env(struct exchange *x, struct cgienv *out)
+{
+	const struct conn *c = (struct conn *)x;
+	const struct vars vars = { .pairs = c->x.pairs };
+
+	return cgienv_read_vars(&vars, out);
 }
 
 static enum exchange_input
@@ -148,20 +179,20 @@ owe_rest(struct conn *c, const struct iovec iov[], size_t n, size_t sent)
 
 enum { PIECES = 4 };
 
+/*
+ * One record of the answer, as much of v as it holds, and what comes behind
+ * it, with one system call.  How much of v it was; -1 with errno, and nothing
+ * of it was sent.
+ */
 static ssize_t
-way_send(struct exchange *x, const struct span v[], size_t n)
+send_record(struct conn *c, const struct span v[], size_t n, struct span end)
 {
-	struct conn *c = (struct conn *)x;
 	unsigned char header[WIRE_HEADER_SIZE];
-	struct iovec iov[1 + PIECES] = { { header, sizeof(header) } };
+	struct iovec iov[2 + PIECES] = { { header, sizeof(header) } };
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 1 };
 	size_t total = 0;
 	ssize_t sent;
 
-	if (!conn_flush(c)) {
-		errno = EAGAIN;
-		return -1;
-	}
 	for (size_t i = 0; i < n && i < PIECES; i++) {
 		size_t room = WIRE_CONTENT_MAX - total;
 		size_t len = v[i].n < room ? v[i].n : room;
@@ -169,29 +200,60 @@ way_send(struct exchange *x, const struct span v[], size_t n)
 		iov[m.msg_iovlen++] = (struct iovec){ (void *)v[i].p, len };
 		total += len;
 	}
-	if (total == 0) /* an empty record would end the stream */
+	if (total + end.n == 0)
 		return 0;
+	if (total == 0) /* an empty record would end the stream */
+		iov[0].iov_len = 0;
+	iov[m.msg_iovlen++] = (struct iovec){ (void *)end.p, end.n };
 	wire_header(header, WIRE_STDOUT, c->screen.id, total);
-	errno = EPIPE;
-	sent = c->broken ? -1 : sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	do {
+		errno = EPIPE;
+		sent = c->broken ?
+		    -1 :
+		    sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (sent == -1 && errno == EINTR);
 	if (sent == -1)
 		return -1;
-	if ((size_t)sent < sizeof(header) + total)
+	if ((size_t)sent < iov[0].iov_len + total + end.n)
 		owe_rest(c, iov, m.msg_iovlen, (size_t)sent);
 	return (ssize_t)total;
+}
+
+static ssize_t
+way_send(struct exchange *x, const struct span v[], size_t n)
+{
+	struct conn *c = (struct conn *)x;
+
+	if (conn_flush(c))
+		return send_record(c, v, n, (struct span){ "", 0 });
+	errno = EAGAIN;
+	return -1;
+}
+
+/* The records that end an answer. */
+static void
+add_end(struct buf *b, unsigned id, int status)
+{
+	wire_add_eof(b, WIRE_STDOUT, id);
+	wire_add_end(b, id, (uint32_t)status, WIRE_REQUEST_COMPLETE);
 }
 
 static void
 way_finish(struct exchange *x, int status, const struct span v[], size_t n)
 {
 	struct conn *c = (struct conn *)x;
-	struct buf *b = &c->owed;
+	char room[64];
+	struct buf end;
 
-	for (size_t i = 0; i < n; i++)
-		wire_add(b, WIRE_STDOUT, c->screen.id, v[i]);
-	wire_add_eof(b, WIRE_STDOUT, c->screen.id);
-	wire_add_end(b, c->screen.id, (uint32_t)status, WIRE_REQUEST_COMPLETE);
 	x->finished = true;
+	buf_init_in(&end, sizeof(room), room, sizeof(room));
+	add_end(&end, c->screen.id, status);
+	if (n <= PIECES && conn_flush(c) &&
+	    send_record(c, v, n, buf_span(&end)) != -1)
+		return;
+	for (size_t i = 0; i < n; i++)
+		wire_add(&c->owed, WIRE_STDOUT, c->screen.id, v[i]);
+	add_end(&c->owed, c->screen.id, status);
 	conn_flush(c);
 }
 
@@ -224,6 +286,7 @@ way_stop_signal(struct exchange *x)
 }
 
 static const struct exchange_way way = {
+	.env = way_env,
 	.body = way_body,
 	.taken = way_taken,
 	.send = way_send,
@@ -255,6 +318,7 @@ conn_head(struct conn *c)
 		switch (listen_on(c)) {
 		case SCREEN_REQUEST:
 			c->x.authorizer = c->screen.role == WIRE_AUTHORIZER;
+			c->x.pairs = buf_span(&c->screen.params);
 			return CONN_READY;
 		case SCREEN_MORE:
 			return c->broken ? CONN_OVER : CONN_WAITS;
@@ -321,17 +385,48 @@ conn_next(struct conn *c)
 {
 	screen_done(&c->screen);
 	c->x.finished = false;
+	c->x.vars = NULL;
+	c->x.pairs = none;
 	c->aborted = false;
 	c->drained = 0;
 }
 
 void
+conn_lend(struct conn *c, char *room)
+{
+	c->lent = room;
+}
+
+/* What is unread in a lent room moves to one of our own. */
+static void
+keep_input(struct conn *c)
+{
+	char *from = c->in, *own;
+
+	if (from != c->lent)
+		return;
+	own = malloc(CONN_IN);
+	if (own == NULL) {
+		drop_input(c);
+		c->broken = true;
+		return;
+	}
+	memcpy(own, from, CONN_LENT);
+	c->in = own;
+	if (c->unread.n > 0)
+		c->unread.p = own + (c->unread.p - from);
+	if (c->body.n > 0)
+		c->body.p = own + (c->body.p - from);
+}
+
+void
 conn_rest(struct conn *c)
 {
-	if (c->unread.n == 0 && c->body.n == 0) {
-		free(c->in);
-		c->in = NULL;
-	}
+	if (c->unread.n == 0 && c->body.n == 0)
+		drop_input(c);
+	else
+		keep_input(c);
+	c->lent = NULL;
 	screen_rest(&c->screen);
 	if (c->owed.n == 0)
 		buf_free(&c->owed);
@@ -343,8 +438,7 @@ conn_close(struct conn *c)
 	if (c->fd != -1)
 		close(c->fd);
 	c->fd = -1;
-	free(c->in);
-	c->in = NULL;
+	drop_input(c);
 	screen_free(&c->screen);
 	buf_free(&c->owed);
 }

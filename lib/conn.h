@@ -11,7 +11,8 @@
 #include "screen.h"
 
 enum {
-	CONN_IN = 16384, /* bytes read at a time */
+	CONN_IN = 16384,  /* bytes read at a time */
+	CONN_LENT = 4096, /* of a room that was lent: most heads fit */
 	/* one record of an answer that was sent in part, and error lines */
 	CONN_OWED_MAX = 2 * 65536 + 65536
 };
@@ -20,7 +21,9 @@ struct conn {
 	struct exchange x; /* first: an exchange of this kind is its conn */
 	int fd;
 	struct screen screen;
-	char *in;           /* CONN_IN bytes; NULL while nothing is in it */
+	char *in;           /* NULL while nothing is in it; `lent`, or ours */
+	char *lent;         /* see conn_lend() */
+	bool filled;        /* that one was: there is more to come */
 	struct span unread; /* in `in` */
 	struct span body;   /* in `in`, before `unread`: not yet taken */
 	struct buf owed;    /* to the peer */
@@ -42,6 +45,12 @@ enum conn_state {
  */
 void conn_init(struct conn *c, int fd, int stop, unsigned max_requests);
 
+/*
+ * Lends CONN_LENT bytes to read into, until conn_rest() or conn_close():
+ * whoever has the connection at the moment has them to spare.
+ */
+void conn_lend(struct conn *c, char *room);
+
 /* Reads on until the head of a request is whole: then conn.screen has it. */
 enum conn_state conn_head(struct conn *c);
 
@@ -60,7 +69,7 @@ enum conn_state conn_drain(struct conn *c);
 /* The request is over: ready for the next one. */
 void conn_next(struct conn *c);
 
-/* Gives memory back while it idles. */
+/* Gives memory back before it waits, or goes to somebody else. */
 void conn_rest(struct conn *c);
 
 /* Closes the descriptor and frees everything. */

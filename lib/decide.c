@@ -40,10 +40,9 @@ find_endpoint(const struct conf *c, bool authorizer, struct cgienv *e,
 }
 
 const struct conf_endpoint *
-decide_request(const struct conf *c, char *const vars[], bool authorizer,
+decide_request(const struct conf *c, enum reason why, bool authorizer,
     struct cgienv *env, struct policy_decision *d)
 {
-	enum reason why = cgienv_read(vars, env);
 	const struct conf_endpoint *ep;
 	bool differ;
 

@@ -10,16 +10,17 @@
 #include "conf.h"
 
 /*
- * Reads the variables, finds the endpoint and decides.  What comes first wins:
- * variable-repeated, what makes it no request [SPEC 1.3, 1.6], bad-byte, two
- * queries that differ (E6), no-endpoint, then what the endpoint's policy says.
+ * Finds the endpoint and decides.  env, and what it came to: see
+ * cgienv_read().  What comes first wins: variable-repeated, what makes it no
+ * request [SPEC 1.3, 1.6], bad-byte, two queries that differ (E6), no-endpoint,
+ * then what the endpoint's policy says.
  *
- * Returns the endpoint, NULL where there is none.  *env and *d are whole in
- * every case; the query in *env is the URI's where that one counts [SPEC 1.7].
- * Spans point into vars, the configuration and *d, which must not be copied.
+ * Returns the endpoint, NULL where there is none.  *d is whole in every case;
+ * the query in *env becomes the URI's where that one counts [SPEC 1.7].  Spans
+ * point into what env does, the configuration and *d, which must not be copied.
  */
 const struct conf_endpoint *decide_request(const struct conf *c,
-    char *const vars[], bool authorizer, struct cgienv *env,
+    enum reason read, bool authorizer, struct cgienv *env,
     struct policy_decision *d);
 
 /*

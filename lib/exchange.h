@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "span.h"
+#include "cgienv.h"
 
 enum exchange_input {
 	EXCHANGE_BYTES, /* here are some */
@@ -19,9 +19,27 @@ enum exchange_input {
 	EXCHANGE_GONE   /* the client has given up, or its input is broken */
 };
 
+/* What an exchange that is under way needs in order to go on. */
+enum exchange_need {
+	EXCHANGE_DONE,   /* nothing: it is over */
+	EXCHANGE_AWAITS, /* what struct exchange_await says, and no thread */
+	EXCHANGE_WAITS   /* a thread that waits, for one thing or another */
+};
+
+struct exchange_await {
+	int fd;        /* readable, or broken */
+	bool known;    /* it has been awaited before, if all is as usual */
+	int64_t until; /* or that moment of io_now() has come; 0: never */
+};
+
 struct exchange;
 
 struct exchange_way {
+	/*
+	 * Reads the request's variables, as cgienv_read() does.  What *out
+	 * points to stays until the request is over.
+	 */
+	enum reason (*env)(struct exchange *x, struct cgienv *out);
 	/*
 	 * The next bytes of the body; they stay until they are taken.  Also to
 	 * be called when `in` is readable after the end: the web server may
@@ -58,7 +76,8 @@ enum { EXCHANGE_FINISH_MAX = 16384 };
 
 struct exchange {
 	const struct exchange_way *way;
-	char *const *vars; /* "NAME=value", NULL-terminated */
+	char *const *vars; /* "NAME=value"; NULL where they are pairs as yet */
+	struct span pairs; /* as FastCGI's PARAMS have them; in CGI absent */
 	int in;     /* readable: body, or word from the server; -1: never */
 	int out;    /* writable: send() will take something */
 	int stop;   /* readable: see stop_signal; -1: never */

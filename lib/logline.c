@@ -2,37 +2,53 @@
 
 #include <string.h>
 
+/* Bytes that stand for themselves: printable, but for '"' and '\\'. */
 static bool
 is_plain(char c)
 {
 	return (c == ' ' || span_graph(c)) && c != '"' && c != '\\';
 }
 
-/* How long one byte becomes. */
+/* How long one byte becomes that is not plain. */
 static size_t
-escaped(enum logline_format format, char c)
+escaped(enum logline_format format)
 {
-	if (is_plain(c))
-		return 1;
 	return format == LOGLINE_JSON ? sizeof("\\u0000") - 1 :
 					sizeof("\\x00") - 1;
+}
+
+static size_t
+plain_run(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.n && is_plain(s.p[n]))
+		n++;
+	return n;
+}
+
+static void
+add_escaped(struct buf *out, enum logline_format format, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	buf_add_str(out, format == LOGLINE_JSON ? "\\u00" : "\\x");
+	buf_add_char(out, hex[c >> 4]);
+	buf_add_char(out, hex[c & 15]);
 }
 
 void
 logline_escape(struct buf *out, enum logline_format format, struct span s)
 {
-	static const char hex[] = "0123456789abcdef";
+	while (s.n > 0) {
+		size_t n = plain_run(s);
 
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (is_plain(s.p[i])) {
-			buf_add_char(out, s.p[i]);
-			continue;
-		}
-		buf_add_str(out, format == LOGLINE_JSON ? "\\u00" : "\\x");
-		buf_add_char(out, hex[c >> 4]);
-		buf_add_char(out, hex[c & 15]);
+		buf_add(out, s.p, n);
+		s = span_skip(s, n);
+		if (s.n == 0)
+			break;
+		add_escaped(out, format, (unsigned char)*s.p);
+		s = span_skip(s, 1);
 	}
 }
 
@@ -48,19 +64,20 @@ struct line {
 static void
 add_part(struct line *l, struct span s)
 {
-	size_t n = 0;
+	while (!l->cut && s.n > 0) {
+		bool plain = is_plain(*s.p);
+		size_t n = plain ? plain_run(s) : 1;
+		size_t size = plain ? n : escaped(l->format);
 
-	while (!l->cut && n < s.n) {
-		size_t size = escaped(l->format, s.p[n]);
-
-		if (size > l->left) {
-			l->cut = true;
+		l->cut = size > l->left;
+		if (l->cut && !plain)
 			break;
-		}
+		if (l->cut)
+			n = size = l->left;
+		logline_escape(l->out, l->format, (struct span){ s.p, n });
 		l->left -= size;
-		n++;
+		s = span_skip(s, n);
 	}
-	logline_escape(l->out, l->format, (struct span){ s.p, n });
 }
 
 /* Room for a value, less what will stand around it. */
@@ -135,19 +152,23 @@ add_word(struct line *l, struct span value)
 		add_quoted(l, value);
 }
 
+/* Eight digits of base 16, or as many as it takes. */
 static void
-add_digits(struct buf *out, uint64_t n, unsigned base, unsigned width)
+add_id(struct buf *out, uint64_t id)
 {
-	char digits[20]; /* of UINT64_MAX */
-	size_t at = sizeof(digits);
+	char text[16];
+	size_t at = sizeof(text);
 
-	for (unsigned i = 0; i < width || n > 0; i++) {
-		uint64_t rest = n / base;
+	for (; at > sizeof(text) - 8 || id > 0; id >>= 4)
+		text[--at] = "0123456789abcdef"[id & 15];
+	buf_add(out, text + at, sizeof(text) - at);
+}
 
-		digits[--at] = "0123456789abcdef"[n - rest * base];
-		n = rest;
-	}
-	buf_add(out, digits + at, sizeof(digits) - at);
+static void
+put_two(char *to, uint64_t n)
+{
+	to[0] = (char)('0' + n / 10);
+	to[1] = (char)('0' + n % 10);
 }
 
 /*
@@ -156,19 +177,20 @@ add_digits(struct buf *out, uint64_t n, unsigned base, unsigned width)
  * gmtime_r(3) would take the time zone's lock for every line.
  */
 static void
-add_date(struct buf *out, uint64_t days)
+put_date(char *out, uint64_t days)
 {
 	uint64_t z = days + 719468, era = z / 146097, doe = z % 146097;
 	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	uint64_t mp = (5 * doy + 2) / 153;
 	uint64_t month = mp < 10 ? mp + 3 : mp - 9;
+	uint64_t year = era * 400 + yoe + (month <= 2);
 
-	add_digits(out, era * 400 + yoe + (month <= 2), 10, 4);
-	buf_add_char(out, '-');
-	add_digits(out, month, 10, 2);
-	buf_add_char(out, '-');
-	add_digits(out, doy - (153 * mp + 2) / 5 + 1, 10, 2);
+	put_two(out, year / 100);
+	put_two(out + 2, year % 100);
+	out[4] = out[7] = '-';
+	put_two(out + 5, month);
+	put_two(out + 8, doy - (153 * mp + 2) / 5 + 1);
 }
 
 /* RFC 3339 has four digits for the year. */
@@ -178,17 +200,16 @@ logline_time(struct buf *out, struct timespec at)
 	const int64_t last = 253402300799;
 	int64_t s = at.tv_sec < 0 ? 0 : at.tv_sec > last ? last : at.tv_sec;
 	uint64_t of_day = (uint64_t)s % 86400;
+	uint64_t ms = (uint64_t)at.tv_nsec / 1000000 % 1000;
+	char text[] = "0000-00-00T00:00:00.000Z";
 
-	add_date(out, (uint64_t)s / 86400);
-	buf_add_char(out, 'T');
-	add_digits(out, of_day / 3600, 10, 2);
-	buf_add_char(out, ':');
-	add_digits(out, of_day / 60 % 60, 10, 2);
-	buf_add_char(out, ':');
-	add_digits(out, of_day % 60, 10, 2);
-	buf_add_char(out, '.');
-	add_digits(out, (uint64_t)at.tv_nsec / 1000000 % 1000, 10, 3);
-	buf_add_char(out, 'Z');
+	put_date(text, (uint64_t)s / 86400);
+	put_two(text + 11, of_day / 3600);
+	put_two(text + 14, of_day / 60 % 60);
+	put_two(text + 17, of_day % 60);
+	text[20] = (char)('0' + ms / 100);
+	put_two(text + 21, ms % 100);
+	buf_add(out, text, sizeof(text) - 1);
 }
 
 static void
@@ -295,7 +316,7 @@ add_text_head(struct line *line, const struct logline *l)
 {
 	logline_time(line->out, l->at);
 	buf_add_char(line->out, ' ');
-	add_digits(line->out, l->id, 16, 8);
+	add_id(line->out, l->id);
 	buf_add_char(line->out, ' ');
 	buf_add_str(line->out, l->decision);
 	buf_add_char(line->out, ' ');
@@ -310,7 +331,7 @@ add_json_head(struct line *line, const struct logline *l)
 	buf_add_str(line->out, "{\"time\":\"");
 	logline_time(line->out, l->at);
 	buf_add_str(line->out, "\",\"id\":\"");
-	add_digits(line->out, l->id, 16, 8);
+	add_id(line->out, l->id);
 	buf_add_str(line->out, "\",\"decision\":\"");
 	buf_add_str(line->out, l->decision);
 	buf_add_str(line->out, "\",\"status\":");

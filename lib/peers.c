@@ -118,9 +118,10 @@ peers_allow(const struct peers *p, int fd, char *text, size_t size)
 	socklen_t n = sizeof(a);
 	struct in6_addr four;
 
-	snprintf(text, size, "somebody unknown");
+	*text = '\0';
 	if (p->nusers == 0 && p->naddresses == 0)
 		return true;
+	snprintf(text, size, "somebody unknown");
 	if (getpeername(fd, &a.any, &n) == -1)
 		return false;
 	if (a.any.sa_family == AF_UNIX)

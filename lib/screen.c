@@ -1,6 +1,6 @@
 #include "screen.h"
 
-#include "cgienv.h"
+#include "vars.h"
 
 enum { CONTROL_MAX = 4096, ANSWER_MAX = 8192 };
 
@@ -41,20 +41,18 @@ begin(struct screen *s)
 	s->keep = keep;
 	s->id = id;
 	s->role = (enum wire_role)role;
-	s->dropped = 0;
 	buf_clear(&s->params);
 	return SCREEN_MORE;
 }
 
-/* Are the parameters whole, and how many have names that cannot pass? */
 static bool
-params_whole(struct screen *s)
+params_whole(const struct screen *s)
 {
 	struct span rest = buf_span(&s->params);
 	struct field pair;
 
 	while (wire_pair(&rest, &pair))
-		s->dropped += !cgienv_name_valid(pair.name);
+		;
 	return rest.n == 0;
 }
 
@@ -126,9 +124,11 @@ content(struct screen *s, struct span piece)
 	}
 	if (!s->active || r->id != s->id)
 		return SCREEN_MORE;
+	if (r->type == WIRE_PARAMS && s->headed)
+		return SCREEN_BAD; /* they are being read, and stay */
 	if (r->type == WIRE_PARAMS) {
 		buf_add_span(&s->params, piece);
-		return s->headed || s->params.failed ? SCREEN_BAD : SCREEN_MORE;
+		return s->params.failed ? SCREEN_BAD : SCREEN_MORE;
 	}
 	if (r->type != WIRE_STDIN)
 		return SCREEN_MORE;
@@ -164,32 +164,35 @@ screen_next(struct screen *s, struct span *in, struct span *body)
 	}
 }
 
-/* The parameters less those whose names cannot pass, into one record. */
+/* The parameters less those whose names cannot pass, as one record. */
 static void
-params_clean(struct screen *s)
+add_params(const struct screen *s, struct buf *out)
 {
+	unsigned char header[WIRE_HEADER_SIZE] = { 0 };
 	struct span rest = buf_span(&s->params);
+	size_t at = out->n, begin = at + sizeof(header);
 	struct field pair;
-	struct buf clean;
 
-	buf_init(&clean, SCREEN_PARAMS_MAX);
+	buf_add(out, header, sizeof(header));
 	while (wire_pair(&rest, &pair))
-		if (cgienv_name_valid(pair.name))
-			wire_add_pair(&clean, pair.name, pair.value);
-	buf_free(&s->params);
-	s->params = clean;
+		if (vars_name_valid(pair.name))
+			wire_add_pair(out, pair.name, pair.value);
+	if (out->failed)
+		return;
+	if (out->n == begin) { /* an empty record would end them */
+		out->n = at;
+		return;
+	}
+	wire_header(header, WIRE_PARAMS, s->id, out->n - begin);
+	memcpy(out->p + at, header, sizeof(header));
 }
 
 void
-screen_head(struct screen *s, struct buf *out)
+screen_head(const struct screen *s, struct buf *out)
 {
-	if (s->dropped > 0)
-		params_clean(s);
 	wire_add_begin(out, s->id, s->role, WIRE_KEEP_CONN);
-	wire_add(out, WIRE_PARAMS, s->id, buf_span(&s->params));
+	add_params(s, out);
 	wire_add_eof(out, WIRE_PARAMS, s->id);
-	out->failed |= s->params.failed;
-	buf_clear(&s->params);
 }
 
 void

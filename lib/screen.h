@@ -38,11 +38,10 @@ struct screen {
 	bool body_ended;
 	bool keep; /* FCGI_KEEP_CONN */
 	unsigned id;
-	enum wire_role role; /* WIRE_RESPONDER or WIRE_AUTHORIZER */
-	unsigned dropped;    /* parameters with names that cannot pass (E8) */
+	enum wire_role role;          /* WIRE_RESPONDER or WIRE_AUTHORIZER */
 	unsigned max_conns, max_reqs; /* for GET_VALUES */
 	struct buf control; /* content of a BEGIN or management record */
-	struct buf params;
+	struct buf params;  /* from SCREEN_REQUEST to screen_done(): whole */
 	struct buf answer; /* records owed to the peer; the caller sends them */
 };
 
@@ -56,10 +55,10 @@ enum screen_event screen_next(struct screen *s, struct span *in,
     struct span *body);
 
 /*
- * The head after SCREEN_REQUEST, added to out as libfcgi wants it; at most
- * SCREEN_HEAD_MAX bytes.  The parameters are then forgotten.
+ * The head after SCREEN_REQUEST, added to out as libfcgi wants it, less what
+ * has a name that cannot be passed on (E8); at most SCREEN_HEAD_MAX bytes.
  */
-void screen_head(struct screen *s, struct buf *out);
+void screen_head(const struct screen *s, struct buf *out);
 
 /*
  * The request has been answered.  Its records that still come are passed over

@@ -8,19 +8,6 @@
  */
 static const char last_piece[] = "";
 
-struct span
-span_of(const char *s)
-{
-	return (struct span){ s, s == NULL ? 0 : strlen(s) };
-}
-
-bool
-span_eq(struct span a, struct span b)
-{
-	return a.p != NULL && b.p != NULL && a.n == b.n &&
-	    memcmp(a.p, b.p, a.n) == 0;
-}
-
 bool
 span_caseeq(struct span a, struct span b)
 {
@@ -30,22 +17,6 @@ span_caseeq(struct span a, struct span b)
 		if (span_lower(a.p[i]) != span_lower(b.p[i]))
 			return false;
 	return true;
-}
-
-bool
-span_starts(struct span s, struct span prefix)
-{
-	return s.p != NULL && prefix.p != NULL && s.n >= prefix.n &&
-	    memcmp(s.p, prefix.p, prefix.n) == 0;
-}
-
-struct span
-span_skip(struct span s, size_t n)
-{
-	/* NULL + 0 is undefined in C11 */
-	if (n == 0)
-		return s;
-	return (struct span){ s.p + n, s.n - n };
 }
 
 static bool
@@ -123,18 +94,6 @@ span_number(struct span s, uint64_t max, uint64_t *out)
 	}
 	*out = v;
 	return true;
-}
-
-bool
-span_graph(char c)
-{
-	return c >= 0x21 && c <= 0x7E;
-}
-
-char
-span_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 static int

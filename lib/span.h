@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* p == NULL: absent, which is not the same as empty. */
 struct span {
@@ -18,19 +19,40 @@ struct span {
 #define SPAN(literal) ((struct span){ (literal), sizeof(literal) - 1 })
 
 /* A C string's bytes; NULL gives an absent span. */
-struct span span_of(const char *s);
+static inline struct span
+span_of(const char *s)
+{
+	return (struct span){ s, s == NULL ? 0 : strlen(s) };
+}
 
 /* The same bytes.  An absent span equals nothing, not even another one. */
-bool span_eq(struct span a, struct span b);
+static inline bool
+span_eq(struct span a, struct span b)
+{
+	return a.p != NULL && b.p != NULL && a.n == b.n &&
+	    memcmp(a.p, b.p, a.n) == 0;
+}
 
 /* The same bytes but for the case of ASCII letters, in any locale. */
 bool span_caseeq(struct span a, struct span b);
 
 /* s begins with prefix, byte for byte. */
-bool span_starts(struct span s, struct span prefix);
+static inline bool
+span_starts(struct span s, struct span prefix)
+{
+	return s.p != NULL && prefix.p != NULL && s.n >= prefix.n &&
+	    memcmp(s.p, prefix.p, prefix.n) == 0;
+}
 
 /* s without its first n bytes; n must not be more than s.n. */
-struct span span_skip(struct span s, size_t n);
+static inline struct span
+span_skip(struct span s, size_t n)
+{
+	/* NULL + 0 is undefined in C11 */
+	if (n == 0)
+		return s;
+	return (struct span){ s.p + n, s.n - n };
+}
 
 /* s less the spaces and tabs at both of its ends. */
 struct span span_trim(struct span s);
@@ -66,9 +88,17 @@ int span_escape(struct span *s);
  * A printable byte that may stand in a header field, a log line or an address
  * without doubt: 0x21 to 0x7E.
  */
-bool span_graph(char c);
+static inline bool
+span_graph(char c)
+{
+	return c >= 0x21 && c <= 0x7E;
+}
 
 /* An ASCII letter in lower case; any other byte as it is. */
-char span_lower(char c);
+static inline char
+span_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
 
 #endif

@@ -118,6 +118,45 @@ wire_add(struct buf *b, enum wire_type type, unsigned id, struct span s)
 	}
 }
 
+size_t
+wire_begin(struct buf *b)
+{
+	static const unsigned char later[WIRE_HEADER_SIZE];
+	size_t at = b->n;
+
+	buf_add(b, later, sizeof(later));
+	return at;
+}
+
+void
+wire_end(struct buf *b, size_t at, enum wire_type type, unsigned id)
+{
+	size_t n, more;
+	char *p;
+
+	if (b->failed)
+		return;
+	n = b->n - at - WIRE_HEADER_SIZE;
+	more = n == 0 ? 0 : (n - 1) / WIRE_CONTENT_MAX; /* records */
+	if (buf_room(b, more * WIRE_HEADER_SIZE) == NULL)
+		return;
+	b->n += more * WIRE_HEADER_SIZE;
+	p = b->p + at;
+	/* the last first, so that nothing is overwritten that is to move */
+	for (size_t i = more + 1; i-- > 0;) {
+		size_t from = i * WIRE_CONTENT_MAX;
+		size_t to = from + i * WIRE_HEADER_SIZE;
+		size_t length = i == more ? n - from : (size_t)WIRE_CONTENT_MAX;
+
+		if (i > 0)
+			memmove(p + to + WIRE_HEADER_SIZE,
+			    p + from + WIRE_HEADER_SIZE, length);
+		wire_header((unsigned char *)p + to, type, id, length);
+	}
+	if (n == 0)
+		b->n = at;
+}
+
 void
 wire_add_eof(struct buf *b, enum wire_type type, unsigned id)
 {
@@ -156,63 +195,35 @@ wire_add_unknown(struct buf *b, unsigned type)
 	add_record(b, WIRE_UNKNOWN_TYPE, 0, body, sizeof(body));
 }
 
-static void
-add_length(struct buf *b, size_t n)
+/* Writes a length, of one byte or four; returns where it ends. */
+static unsigned char *
+put_length(unsigned char *p, size_t n)
 {
-	unsigned char wide[4] = { (unsigned char)(0x80 | n >> 24),
-		(unsigned char)(n >> 16), (unsigned char)(n >> 8),
-		(unsigned char)n };
-
-	if (n < 0x80)
-		buf_add_char(b, (char)n);
-	else
-		buf_add(b, wide, sizeof(wide));
+	if (n >= 0x80) {
+		*p++ = (unsigned char)(0x80 | n >> 24);
+		*p++ = (unsigned char)(n >> 16);
+		*p++ = (unsigned char)(n >> 8);
+	}
+	*p++ = (unsigned char)n;
+	return p;
 }
 
 void
 wire_add_pair(struct buf *b, struct span name, struct span value)
 {
-	add_length(b, name.n);
-	add_length(b, value.n);
-	buf_add_span(b, name);
-	buf_add_span(b, value);
-}
+	unsigned char lengths[8];
+	unsigned char *end = put_length(put_length(lengths, name.n), value.n);
+	size_t n = (size_t)(end - lengths);
+	char *p = buf_room(b, n + name.n + value.n);
 
-/* One length, of one byte or four. */
-static bool
-take_length(struct span *s, size_t *out)
-{
-	const unsigned char *p = (const unsigned char *)s->p;
-
-	if (s->n == 0)
-		return false;
-	if (p[0] < 0x80) {
-		*out = p[0];
-		*s = span_skip(*s, 1);
-		return true;
-	}
-	if (s->n < 4)
-		return false;
-	*out = (size_t)(p[0] & 0x7F) << 24 | (size_t)p[1] << 16 |
-	    (size_t)p[2] << 8 | p[3];
-	*s = span_skip(*s, 4);
-	return true;
-}
-
-bool
-wire_pair(struct span *params, struct field *out)
-{
-	struct span s = *params;
-	size_t name, value;
-
-	/* lengths are below 2^31, so that their sum cannot wrap */
-	if (!take_length(&s, &name) || !take_length(&s, &value) || s.n < name ||
-	    s.n - name < value)
-		return false;
-	out->name = (struct span){ s.p, name };
-	out->value = (struct span){ s.p + name, value };
-	*params = span_skip(s, name + value);
-	return true;
+	if (p == NULL)
+		return;
+	memcpy(p, lengths, n);
+	if (name.n > 0)
+		memcpy(p + n, name.p, name.n);
+	if (value.n > 0)
+		memcpy(p + n + name.n, value.p, value.n);
+	b->n += n + name.n + value.n;
 }
 
 void

@@ -75,6 +75,14 @@ void wire_header(unsigned char out[WIRE_HEADER_SIZE], enum wire_type type,
 /* Adds a stream's bytes, in as many records as they need; none for no byte. */
 void wire_add(struct buf *b, enum wire_type type, unsigned id, struct span s);
 
+/*
+ * A stream whose bytes are added between the two, without a copy: wire_begin()
+ * leaves room for a header and returns its place, for wire_end(), which makes
+ * the records that wire_add() would have made of what stands behind it.
+ */
+size_t wire_begin(struct buf *b);
+void wire_end(struct buf *b, size_t at, enum wire_type type, unsigned id);
+
 /* Adds the record of no content that ends a stream. */
 void wire_add_eof(struct buf *b, enum wire_type type, unsigned id);
 
@@ -92,11 +100,46 @@ void wire_add_unknown(struct buf *b, unsigned type);
 /* Adds one name-value pair, lengths and all, as PARAMS content. */
 void wire_add_pair(struct buf *b, struct span name, struct span value);
 
+/* One length, of one byte or four. */
+static inline bool
+wire_length(struct span *s, size_t *out)
+{
+	const unsigned char *p = (const unsigned char *)s->p;
+
+	if (p == NULL || s->n == 0)
+		return false;
+	if (p[0] < 0x80) {
+		*out = p[0];
+		*s = span_skip(*s, 1);
+		return true;
+	}
+	if (s->n < 4)
+		return false;
+	*out = (size_t)(p[0] & 0x7F) << 24 | (size_t)p[1] << 16 |
+	    (size_t)p[2] << 8 | p[3];
+	*s = span_skip(*s, 4);
+	return true;
+}
+
 /*
  * The next pair out of PARAMS content.  False at the end; *params is then
  * empty, and is not where a pair is cut off.
  */
-bool wire_pair(struct span *params, struct field *out);
+static inline bool
+wire_pair(struct span *params, struct field *out)
+{
+	struct span s = *params;
+	size_t name, value;
+
+	/* lengths are below 2^31, so that their sum cannot wrap */
+	if (!wire_length(&s, &name) || !wire_length(&s, &value) || s.n < name ||
+	    s.n - name < value)
+		return false;
+	out->name = (struct span){ s.p, name };
+	out->value = (struct span){ s.p + name, value };
+	*params = span_skip(s, name + value);
+	return true;
+}
 
 /*
  * Adds the WIRE_GET_VALUES_RESULT for what was asked: FCGI_MAX_CONNS,

@@ -258,7 +258,7 @@ load(const struct options *o, struct conf **conf)
 		    "a list of senders does not check: the front would answer "
 		    "503 policy-unavailable, or not start");
 	default:
-		return EX_OK;
+		return status;
 	}
 }
 

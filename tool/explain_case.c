@@ -32,12 +32,12 @@ explain_case_decide(const struct conf *c, char *const vars[], bool authorizer,
 	out->vars = vars;
 	out->authorizer = authorizer;
 	out->variables = cgienv_read(vars, &out->read);
+	out->env = out->read;
 	if (out->read.loop && !authorizer) { /* E20: before the policy */
-		out->env = out->read;
 		policy_refuse(REASON_HANDLER_LOOP, false, d);
 	} else
 		out->endpoint =
-		    decide_request(c, vars, authorizer, &out->env, d);
+		    decide_request(c, out->variables, authorizer, &out->env, d);
 	out->answer = d->reason;
 	out->nfields = d->nfields;
 	memcpy(out->fields, d->fields, d->nfields * sizeof(*d->fields));

@@ -83,7 +83,7 @@ find_sorted(char *const vars[], size_t n, struct explain_repeat *out)
 
 		if (first != NULL && !span_eq(name, name_of(first)))
 			first = NULL;
-		if (!cgienv_name_valid(name) || value_of(vars[i]).n == 0)
+		if (!vars_name_valid(name) || value_of(vars[i]).n == 0)
 			continue;
 		if (first == NULL)
 			first = vars[i];

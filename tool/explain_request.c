@@ -23,6 +23,10 @@ has_name(const char *var, struct span name)
 static void
 keep(struct explain_request *r, char *var)
 {
+	if (var == NULL || r->n == EXPLAIN_REQUEST_VARS) {
+		r->failed = true;
+		return;
+	}
 	if (r->n + 1 >= r->cap) {
 		size_t cap = r->cap == 0 ? 64 : 2 * r->cap;
 		char **vars = realloc(r->vars, cap * sizeof(*vars));
@@ -33,10 +37,6 @@ keep(struct explain_request *r, char *var)
 		}
 		r->vars = vars;
 		r->cap = cap;
-	}
-	if (var == NULL || r->n == EXPLAIN_REQUEST_VARS) {
-		r->failed = true;
-		return;
 	}
 	r->vars[r->n++] = var;
 	r->vars[r->n] = NULL;
@@ -252,7 +252,7 @@ take_plain(struct explain_request *r, struct span line)
 	span_cut(&value, '=', &name);
 	if (value.p == NULL)
 		return NO_EQUALS;
-	if (!cgienv_name_valid(name))
+	if (!vars_name_valid(name))
 		return "what stands before the '=' is no variable's name";
 	explain_request_add(r, name, value);
 	return NULL;
@@ -300,7 +300,7 @@ take_shell(struct explain_request *r, struct span word)
 	bool good = true;
 
 	span_cut(&value, '=', &name);
-	if (!cgienv_name_valid(name))
+	if (!vars_name_valid(name))
 		return "what the shell exports is no variable";
 	if (value.p == NULL)
 		return NULL;

@@ -15,9 +15,10 @@ explain_shown(struct span s, char out[EXPLAIN_SHOWN_MAX])
 {
 	const size_t most = (EXPLAIN_SHOWN_MAX - sizeof("...")) / 4;
 	struct span cut = { s.p, s.n > most ? most : s.n };
+	char room[EXPLAIN_SHOWN_MAX];
 	struct buf text;
 
-	buf_init(&text, EXPLAIN_SHOWN_MAX);
+	buf_init_in(&text, sizeof(room), room, sizeof(room));
 	logline_escape(&text, LOGLINE_TEXT, cut);
 	snprintf(out, EXPLAIN_SHOWN_MAX, "%.*s%s", (int)text.n,
 	    text.n == 0 ? "" : text.p, s.n > most ? "..." : "");

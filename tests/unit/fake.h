@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bail.h"
 #include "buf.h"
 #include "exchange.h"
+#include "io.h"
 
 enum { FAKE_MAX = 1 << 26 };
 
@@ -75,7 +77,7 @@ fake_taken(struct exchange *x, size_t n)
 	struct fake *f = fake_of(x);
 
 	if (n > f->at_hand)
-		abort();
+		bail();
 	f->at_hand -= n;
 	f->rest = span_skip(f->rest, n);
 }
@@ -97,6 +99,24 @@ fake_fill(struct fake *f)
 	while (send(f->x.out, bytes, sizeof(bytes),
 		   MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		;
+}
+
+/* As a server waits: is it the handler that has something to say? */
+static inline bool
+fake_await(const struct fake *f, const struct exchange_await *what)
+{
+	struct pollfd p[] = {
+		{ .fd = what->fd, .events = POLLIN },
+		{ .fd = f->x.out, .events = f->x.gone },
+		{ .fd = f->x.stop, .events = POLLIN },
+	};
+	int64_t left = what->until - io_now();
+
+	if (what->until == 0)
+		left = -1;
+	else if (left < 0)
+		left = 0;
+	return poll(p, 3, (int)left) > 0 && p[0].revents != 0;
 }
 
 static inline ssize_t
@@ -163,7 +183,14 @@ fake_stop_signal(struct exchange *x)
 	return f->signal;
 }
 
+static enum reason
+fake_env(struct exchange *x, struct cgienv *out)
+{
+	return cgienv_read(x->vars, out);
+}
+
 static const struct exchange_way fake_way = {
+	.env = fake_env,
 	.body = fake_body,
 	.taken = fake_taken,
 	.send = fake_send,
@@ -180,7 +207,7 @@ fake_init(struct fake *f, char *const vars[], struct span body)
 	int fd[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
-		abort();
+		bail();
 	*f = (struct fake){ .rest = body,
 		.piece = 4096,
 		.takes = SIZE_MAX,

@@ -97,7 +97,7 @@ heard_head_valid(struct span head)
 	    !talk_cut(&head, &type, &id, &content) || type != WIRE_PARAMS)
 		return false;
 	while (wire_pair(&content, &pair))
-		if (!cgienv_name_valid(pair.name))
+		if (!vars_name_valid(pair.name))
 			return false;
 	if (id != first || content.n > 0)
 		return false;
@@ -110,14 +110,19 @@ heard_head_valid(struct span head)
 static inline void
 heard_request(struct heard *h)
 {
+	struct span rest = buf_span(&h->s.params);
+	unsigned dropped = 0;
+	struct field pair;
 	char text[64];
 	struct buf head;
 
 	buf_init(&head, SCREEN_HEAD_MAX);
 	screen_head(&h->s, &head);
 	h->wrong |= head.failed || !heard_head_valid(buf_span(&head));
+	while (wire_pair(&rest, &pair))
+		dropped += !vars_name_valid(pair.name);
 	snprintf(text, sizeof(text), "REQUEST%s-%u", h->s.keep ? "-keep" : "",
-	    h->s.dropped);
+	    dropped);
 	heard_add(h, text);
 	talk_show(&h->events, buf_span(&head));
 	buf_free(&head);

@@ -3,6 +3,7 @@
  * [SPEC 4.2].
  */
 #include "cgienv.h"
+#include "childenv.h"
 #include "guard.h"
 #include "tap.h"
 
@@ -303,34 +304,13 @@ test_get(void)
 	list_free(&l);
 }
 
-static void
-test_names(void)
-{
-	bool good = true;
-
-	ok(cgienv_name_valid(SPAN("HTTP_X")) && cgienv_name_valid(SPAN("x")) &&
-		cgienv_name_valid(SPAN("1-\xc3\xa4.%{}")),
-	    "good names");
-	ok(!cgienv_name_valid(SPAN("")), "an empty name");
-	ok(!cgienv_name_valid(SPAN("A=B")), "a name with =");
-	for (unsigned c = 0; c < 256; c++) {
-		char name[] = { 'A', (char)c, 'B' };
-		bool want = c > ' ' && c != 0x7f && c != '=';
-
-		good &= cgienv_name_valid((struct span){ name, 3 }) == want;
-	}
-	ok(good, "every byte in a name");
-}
-
-/* As cgienv.c hashes names, to find some that collide. */
 static uint32_t
 hash_of(const char *s)
 {
-	uint32_t h = 2166136261;
+	uint32_t hash;
 
-	for (; *s != '\0' && *s != '='; s++)
-		h = (h ^ (unsigned char)*s) * 16777619;
-	return h;
+	vars_hash((struct span){ s, strcspn(s, "=") }, &hash);
+	return hash;
 }
 
 enum { MANY = 6000 };
@@ -344,7 +324,8 @@ many_make(char (*text)[24], char *vars[], bool chosen)
 	for (unsigned i = 0; n < MANY; i++) {
 		snprintf(text[n], sizeof(text[n]), "HTTP_X_%u=%u", i, i);
 		if (chosen &&
-		    (hash_of(text[n]) ^ hash_of(text[n]) >> 16) % 1024 != 7)
+		    (hash_of(text[n]) ^ hash_of(text[n]) >> 16) % SEEN_HEADS !=
+			7)
 			continue;
 		vars[n] = text[n];
 		n++;
@@ -388,7 +369,7 @@ test_many(void)
 struct child_row {
 	const char *name;
 	const char *vars[VARS_MAX];
-	struct cgienv_change change;
+	struct childenv_change change;
 	const char *want;
 };
 
@@ -423,7 +404,7 @@ static char *const own_names[] = { name_tz, name_a, name_none, name_empty,
 static char own_path_empty[] = "PATH=";
 static char *const own_without[] = { own_path_empty, NULL };
 
-#define DEFAULT_PATH "PATH=" CGIENV_PATH "\n"
+#define DEFAULT_PATH "PATH=" CHILDENV_PATH "\n"
 
 static const struct child_row child_rows[] = {
 	{ "nothing", { NULL }, { 0 }, DEFAULT_PATH },
@@ -498,12 +479,8 @@ static const struct child_row child_rows[] = {
 	    "A=1\nPATH=/own\n" },
 	{ "two empty PATHs are none", { "PATH=", "A=1" },
 	    { .own = own_without }, "A=1\n" DEFAULT_PATH },
-	{ "a server elsewhere gets no PATH of ours", { "A=1" },
-	    { .remote = true }, "A=1\n" },
-	{ "… but the request's, and what is verified", { "A=1", "PATH=/p" },
-	    { .remote = true,
-		.decision = &version_2,
-		.pass_authorization = true },
+	{ "all at once", { "A=1", "PATH=/p" },
+	    { .decision = &version_2, .pass_authorization = true },
 	    "A=1\nAMP_CORS_SENDER=a@b.example\nAMP_CORS_VERSION=2\n"
 	    "PATH=/p\n" },
 	{ "an empty and another PATH", { "PATH=", "PATH=/p" }, { .own = own },
@@ -518,7 +495,7 @@ compare(const void *a, const void *b)
 
 /* False where the mark is not there exactly once. */
 static bool
-join(struct cgienv_list *l, struct buf *out)
+join(struct childenv *l, struct buf *out)
 {
 	size_t n = 0, marks = 0;
 
@@ -539,60 +516,196 @@ join(struct cgienv_list *l, struct buf *out)
 static void
 test_child_row(const struct child_row *r)
 {
-	struct cgienv_list child;
+	struct childenv child;
 	struct list l;
 	struct buf got;
 
 	list_make(r->vars, &l);
 	memset(&child, 0xa5, sizeof(child));
 	buf_init(&got, 4096);
-	ok(cgienv_child(l.vars, &r->change, &child) && join(&child, &got),
+	ok(childenv_make(l.vars, &r->change, &child) && join(&child, &got),
 	    "%s: is made, with the mark", r->name);
 	is_span(buf_span(&got), r->want, r->name);
-	cgienv_free(&child);
+	childenv_free(&child);
 	buf_free(&got);
 	list_free(&l);
+}
+
+static int
+compare_lines(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+	int order = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
+
+	return order != 0 ? order : (int)x->n - (int)y->n;
+}
+
+/* The pairs as join() shows strings. */
+static bool
+join_pairs(const struct buf *pairs, struct buf *out)
+{
+	struct span line[VARS_MAX + 16], rest = buf_span(pairs);
+	struct field pair;
+	size_t n = 0, marks = 0;
+	struct buf all;
+
+	buf_init(&all, 65536);
+	buf_room(&all, 65536); /* so that it stays where it is */
+	while (n < VARS_MAX + 16 && wire_pair(&rest, &pair)) {
+		size_t at = all.n;
+
+		buf_add_span(&all, pair.name);
+		buf_add_char(&all, '=');
+		buf_add_span(&all, pair.value);
+		line[n] = (struct span){ all.p + at, all.n - at };
+		if (span_eq(line[n], SPAN("AMP_CORS_FRONT=1")))
+			marks++;
+		else
+			n++;
+	}
+	qsort(line, n, sizeof(*line), compare_lines);
+	for (size_t i = 0; i < n; i++) {
+		buf_add_span(out, line[i]);
+		buf_add_char(out, '\n');
+	}
+	buf_free(&all);
+	return marks == 1 && rest.n == 0;
+}
+
+static void
+strings_to_pairs(char *const strings[], struct buf *out)
+{
+	for (size_t i = 0; strings[i] != NULL; i++) {
+		struct span name, value = span_of(strings[i]);
+
+		if (span_cut(&value, '=', &name) && strchr(strings[i], '='))
+			wire_add_pair(out, name, value);
+	}
+}
+
+/*
+ * For a server elsewhere it is the same, from strings or from pairs; but it
+ * gets no PATH of ours.
+ */
+static void
+test_params_row(const struct child_row *r, bool from_pairs)
+{
+	char *ours = must(strdup(r->want)), *path = strstr(ours, DEFAULT_PATH);
+	struct buf pairs, out, got;
+	struct vars vars = { .strings = NULL };
+	struct list l;
+
+	if (path != NULL)
+		memmove(path, path + sizeof(DEFAULT_PATH) - 1,
+		    strlen(path + sizeof(DEFAULT_PATH) - 1) + 1);
+	list_make(r->vars, &l);
+	buf_init(&pairs, 65536);
+	buf_init(&out, 65536);
+	buf_init(&got, 65536);
+	strings_to_pairs(l.vars, &pairs);
+	vars.pairs = buf_span(&pairs);
+	if (!from_pairs)
+		vars.strings = l.vars;
+	ok(childenv_params(&vars, &r->change, &out) && join_pairs(&out, &got),
+	    "%s: is made of %s, with the mark", r->name,
+	    from_pairs ? "pairs" : "strings");
+	is_span(buf_span(&got), ours, r->name);
+	buf_free(&pairs);
+	buf_free(&out);
+	buf_free(&got);
+	list_free(&l);
+	free(ours);
+}
+
+/* A value is as far as a NUL what it is, as for a program. */
+static void
+test_params_nul(void)
+{
+	const struct childenv_change change = { .decision = NULL };
+	struct vars vars = { .strings = NULL };
+	struct buf pairs, out, got;
+
+	buf_init(&pairs, 4096);
+	buf_init(&out, 4096);
+	buf_init(&got, 4096);
+	wire_add_pair(&pairs, SPAN("A"), SPAN("\0left out"));
+	wire_add_pair(&pairs, SPAN("B"), SPAN("b\0left out"));
+	wire_add_pair(&pairs, SPAN("PATH"), SPAN("\0left out"));
+	wire_add_pair(&pairs, SPAN("A"), SPAN("a"));
+	vars.pairs = buf_span(&pairs);
+	ok(childenv_params(&vars, &change, &out) && join_pairs(&out, &got),
+	    "values with a NUL");
+	is_span(buf_span(&got), "A=a\nB=b\n", "… end there");
+	buf_free(&pairs);
+	buf_free(&out);
+	buf_free(&got);
+}
+
+/* Read in more rounds than strings, so that colliding names cost little. */
+static void
+test_params_many(bool collide)
+{
+	const struct childenv_change change = { .decision = NULL };
+	struct vars vars = { .strings = NULL };
+	struct buf pairs, out;
+	struct span rest;
+	struct field pair;
+	size_t n = 0;
+
+	buf_init(&pairs, 1 << 20);
+	buf_init(&out, 1 << 20);
+	many_make(many_text, many_vars, collide);
+	strings_to_pairs(many_vars, &pairs);
+	vars.pairs = buf_span(&pairs);
+	ok(childenv_params(&vars, &change, &out), "%u pairs%s", MANY,
+	    collide ? " that collide" : "");
+	rest = buf_span(&out);
+	while (wire_pair(&rest, &pair))
+		n++;
+	ok(n == MANY + 1, "… are as many, and the mark");
+	buf_free(&pairs);
+	buf_free(&out);
 }
 
 static void
 test_child_limits(void)
 {
-	struct cgienv_change change = { .content_length = SPAN("1\0A=2") };
-	struct cgienv_list child;
+	struct childenv_change change = { .content_length = SPAN("1\0A=2") };
+	struct childenv child;
 	char *none[] = { NULL };
 	size_t n = 0;
 
-	ok(!cgienv_child(none, &change, &child) && child.vars == NULL,
+	ok(!childenv_make(none, &change, &child) && child.vars == NULL,
 	    "no value makes two variables");
 	change.content_length = (struct span){ NULL, 0 };
 	many_make(many_text, many_vars, true);
-	ok(!cgienv_child(many_vars, &change, &child),
+	ok(!childenv_make(many_vars, &change, &child),
 	    "names that collide make no list");
-	cgienv_free(&child);
+	childenv_free(&child);
 	many_make(many_text, many_vars, false);
-	ok(cgienv_child(many_vars, &change, &child), "6000 variables");
+	ok(childenv_make(many_vars, &change, &child), "6000 variables");
 	while (child.vars != NULL && child.vars[n] != NULL)
 		n++;
 	ok(n == MANY + 2, "6000 variables, PATH and the mark");
-	cgienv_free(&child);
-	cgienv_free(&child);
-	cgienv_free(NULL);
+	childenv_free(&child);
+	childenv_free(&child);
+	childenv_free(NULL);
 }
 
 /* A front that starts a front sees the mark (E20). */
 static void
 test_loop(void)
 {
-	struct cgienv_change change = { 0 };
-	struct cgienv_list child;
+	struct childenv_change change = { 0 };
+	struct childenv child;
 	struct cgienv e;
 	char method[] = "REQUEST_METHOD=GET", *vars[] = { method, NULL };
 
 	ok(cgienv_read(vars, &e) == REASON_OK && !e.loop, "no mark at first");
-	if (ok(cgienv_child(vars, &change, &child), "a child"))
+	if (ok(childenv_make(vars, &change, &child), "a child"))
 		ok(cgienv_read(child.vars, &e) == REASON_OK && e.loop,
 		    "its child knows");
-	cgienv_free(&child);
+	childenv_free(&child);
 }
 
 int
@@ -601,10 +714,17 @@ main(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		test_row(&rows[i]);
 	test_get();
-	test_names();
 	test_many();
-	for (size_t i = 0; i < sizeof(child_rows) / sizeof(*child_rows); i++)
+	for (size_t i = 0; i < sizeof(child_rows) / sizeof(*child_rows); i++) {
 		test_child_row(&child_rows[i]);
+		if (child_rows[i].change.own != NULL)
+			continue;
+		test_params_row(&child_rows[i], false);
+		test_params_row(&child_rows[i], true);
+	}
+	test_params_nul();
+	test_params_many(false);
+	test_params_many(true);
 	test_child_limits();
 	test_loop();
 	return tap_done();

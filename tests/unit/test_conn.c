@@ -29,7 +29,7 @@ meet(struct server *s)
 	int fd[2], room = 212992; /* as much as anybody may have */
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
-		abort();
+		bail();
 	fcntl(fd[1], F_SETFL, O_NONBLOCK);
 	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	conn_init(&s->c, fd[0], STOP, 80);
@@ -60,7 +60,7 @@ say_bytes(struct server *s, struct span bytes)
 		ssize_t n = write(s->fd, bytes.p, bytes.n);
 
 		if (n <= 0)
-			abort();
+			bail();
 		bytes = span_skip(bytes, (size_t)n);
 	}
 }
@@ -78,7 +78,7 @@ say(struct server *s, const char *words)
 static size_t
 listen_some(struct server *s, size_t most)
 {
-	char *room = buf_room(&s->heard, most);
+	char *room = must(buf_room(&s->heard, most));
 	ssize_t n = read(s->fd, room, most);
 
 	s->heard.n += n > 0 ? (size_t)n : 0;
@@ -274,7 +274,7 @@ start(struct server *s, const char *words)
 	meet(s);
 	say(s, words);
 	if (conn_head(&s->c) != CONN_READY)
-		abort();
+		bail();
 }
 
 static void
@@ -595,7 +595,7 @@ test_drain(size_t size)
 	struct span rest;
 	enum conn_state state = CONN_WAITS;
 	bool woken = true;
-	char *text = calloc(1, size);
+	char *text = must(calloc(1, size));
 
 	start(&s, "begin:1:1:k params:1");
 	finish(&s, 0, "no");

@@ -274,7 +274,7 @@ add_params(struct buf *b, size_t size, size_t most, bool odd)
 {
 	struct span rest, name = odd ? SPAN("=") : SPAN("A");
 	struct buf pairs;
-	char *text = calloc(1, size);
+	char *text = must(calloc(1, size));
 
 	buf_init(&pairs, TALK_MAX);
 	wire_add_pair(&pairs, name, SPAN("x"));

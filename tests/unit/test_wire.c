@@ -90,6 +90,35 @@ test_long(void)
 	}
 }
 
+/* What is added in between is the same, but was not copied. */
+static void
+test_between(void)
+{
+	static const size_t sizes[] = { 0, 1, 65535, 65536, 131070, 131071,
+		200000 };
+	static char text[200000];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i % 251);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct buf a, b;
+		size_t at;
+
+		buf_init(&a, TALK_MAX);
+		buf_init(&b, TALK_MAX);
+		wire_add_begin(&a, 9, WIRE_RESPONDER, 0);
+		wire_add_begin(&b, 9, WIRE_RESPONDER, 0);
+		wire_add(&a, WIRE_PARAMS, 9, (struct span){ text, sizes[i] });
+		at = wire_begin(&b);
+		buf_add(&b, text, sizes[i]);
+		wire_end(&b, at, WIRE_PARAMS, 9);
+		ok(!b.failed && span_eq(buf_span(&a), buf_span(&b)),
+		    "%zu bytes added in between", sizes[i]);
+		buf_free(&a);
+		buf_free(&b);
+	}
+}
+
 static void
 test_ceiling(void)
 {
@@ -98,6 +127,13 @@ test_ceiling(void)
 	buf_init(&b, 12);
 	wire_add(&b, WIRE_STDOUT, 1, SPAN("12345"));
 	ok(b.failed, "a buffer that is too small is marked");
+	buf_free(&b);
+	buf_init(&b, 8 + 65536);
+	wire_begin(&b);
+	for (size_t i = 0; i < 65536; i++)
+		buf_add_char(&b, 'x');
+	wire_end(&b, 0, WIRE_PARAMS, 1);
+	ok(b.failed, "… where the second header has no room");
 	buf_free(&b);
 	buf_init(&b, 20);
 	wire_add_values(&b, SPAN("\16\0FCGI_MAX_CONNS"), 1, 1);
@@ -113,7 +149,7 @@ test_pair_lengths(void)
 	static const size_t sizes[] = { 0, 1, 127, 128, 255, 256, 65535,
 		70000 };
 	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
-	char *text = calloc(1, 70000);
+	char *text = must(calloc(1, 70000));
 
 	for (size_t i = 0; i < N * N; i++) {
 		struct span name = { text, sizes[i / N] };
@@ -356,6 +392,8 @@ test_longest(void)
 	buf_init(&b, TALK_MAX);
 	talk_record(&b, WIRE_STDIN, 1, (struct span){ text, sizeof(text) },
 	    255);
+	if (b.failed)
+		bail();
 	ok(reads(buf_span(&b), 0, 0, want, false), "the longest record");
 	ok(reads(buf_span(&b), 8, 0, want, false), "… cut behind its header");
 	ok(reads(buf_span(&b), 0, 4096, want, false), "… in pieces");
@@ -391,6 +429,7 @@ main(void)
 {
 	test_records();
 	test_long();
+	test_between();
 	test_ceiling();
 	test_pair_lengths();
 	test_pair_bytes();
