@@ -13,9 +13,10 @@
 #include "io.h"
 
 enum {
-	ID = 1,               /* of the only request on a connection */
-	PARAMS_MAX = 1 << 20, /* far above what the front itself takes */
-	SMALL = 16384 /* a body's piece that is copied behind the head */
+	ID = 1,             /* of the only request on a connection */
+	OWED_MAX = 1 << 20, /* far above what the front itself takes */
+	HEAD_USUAL = 2048,  /* allocated at once: most heads have less */
+	SMALL = 16384       /* a body's piece that is copied behind the head */
 };
 
 /* --- the backend --- */
@@ -212,9 +213,10 @@ send_pieces(struct forward *f, struct iovec iov[], size_t n)
 	else if (errno == EWOULDBLOCK || errno == EAGAIN ||
 	    errno == EINPROGRESS)
 		errno = EAGAIN;
-	else if (f->connected)
-		stop_sending(f);
-	else
+	else if (errno == EPIPE || errno == ECONNRESET ||
+	    (f->connected && reason_of(errno) != REASON_OVERLOADED))
+		stop_sending(f); /* it was there, and may have answered (E30) */
+	else /* also where it waits for what we have no memory to send */
 		fail(f, reason_of(errno), strerror(errno));
 	return sent;
 }
@@ -235,8 +237,11 @@ owe_file(struct forward *f)
 	char bytes[SMALL];
 	size_t want =
 	    f->file_left < sizeof(bytes) ? (size_t)f->file_left : sizeof(bytes);
-	ssize_t n = read(f->file, bytes, want);
+	ssize_t n;
 
+	do {
+		n = read(f->file, bytes, want);
+	} while (n == -1 && errno == EINTR);
 	if (n <= 0) {
 		fail(f, REASON_OVERLOADED, "its body cannot be read again");
 		return;
@@ -552,37 +557,21 @@ static const struct handler_way way = {
 
 /* --- a request --- */
 
-static void
-add_params(struct buf *owed, char *const vars[])
-{
-	struct buf params;
-
-	buf_init(&params, PARAMS_MAX);
-	for (size_t i = 0; vars[i] != NULL; i++) {
-		struct span name, value = span_of(vars[i]);
-
-		span_cut(&value, '=', &name);
-		wire_add_pair(&params, name, value);
-	}
-	wire_add(owed, WIRE_PARAMS, ID, buf_span(&params));
-	wire_add_eof(owed, WIRE_PARAMS, ID);
-	owed->failed |= params.failed;
-	buf_free(&params);
-}
-
 enum reason
 forward_start(struct forward *f, struct forward_backend *b,
     const struct forward_request *r)
 {
 	int fd = idle_take(b);
 
-	*f = (struct forward){ .h = { .way = &way, .err = -1, .owes = true },
+	*f = (struct forward){
+		.h = { .way = &way, .err = -1, .owes = true, .kept = fd != -1 },
 		.backend = b,
 		.why = REASON_BACKEND_REFUSED,
 		.connected = fd != -1,
 		.file = r->file,
 		.file_left = r->file != -1 ? r->length : 0,
-		.body_ends = !r->body };
+		.body_ends = !r->body
+	};
 	wire_reader_init(&f->reader);
 	attach(f, fd != -1 ? fd : io_connect(&b->address));
 	if (f->h.in == -1 && errno != EAGAIN) {
@@ -591,10 +580,12 @@ forward_start(struct forward *f, struct forward_backend *b,
 		set_note(f, strerror(errno));
 		return why;
 	}
-	buf_init(&f->owed, 2 * PARAMS_MAX);
+	buf_init(&f->owed, OWED_MAX);
+	buf_room(&f->owed, HEAD_USUAL);
 	wire_add_begin(&f->owed, ID, WIRE_RESPONDER,
 	    b->keep > 0 ? WIRE_KEEP_CONN : 0);
-	add_params(&f->owed, r->vars);
+	wire_add(&f->owed, WIRE_PARAMS, ID, r->params);
+	wire_add_eof(&f->owed, WIRE_PARAMS, ID);
 	if (!f->owed.failed)
 		return REASON_OK;
 	set_note(f, strerror(ENOMEM));

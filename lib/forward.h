@@ -35,10 +35,11 @@ void forward_backend_retire(struct forward_backend *b);
 const char *forward_fault(const char *address, int64_t until);
 
 struct forward_request {
-	char *const *vars; /* "NAME=value", the parameters */
-	bool body;         /* the pump will give it one */
-	int file;          /* else the body, from its beginning; -1: none */
-	uint64_t length;   /* of what is in the file */
+	struct span
+	    params;      /* name-value pairs, as wire_add_pair() makes them */
+	bool body;       /* the pump will give it one */
+	int file;        /* else the body, from its beginning; -1: none */
+	uint64_t length; /* of what is in the file */
 };
 
 /* A request at a backend; on the caller's stack. */

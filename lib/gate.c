@@ -43,10 +43,23 @@ gate_free(struct gate *g)
 	if (g->null != -1)
 		close(g->null);
 	spawn_cells_free(g->cells, g->o.slots);
-	for (unsigned i = 0; g->slots != NULL && i < g->o.slots; i++)
-		free(g->slots[i].room);
+	if (g->slots != NULL)
+		gate_rest(g);
 	free(g->slots);
 	free(g);
+}
+
+void
+gate_rest(struct gate *g)
+{
+	for (unsigned i = 0; i < g->o.slots; i++) {
+		struct gate_slot *s = &g->slots[i];
+
+		free(s->room);
+		gate_relay_free(s->relay);
+		s->room = NULL;
+		s->relay = NULL;
+	}
 }
 
 /* --- the log --- */
@@ -84,13 +97,14 @@ gate_log(const struct gate *g, const struct gate_passage *p, enum reason why,
 		.ms = (uint64_t)(io_now() - p->began),
 		.detail = detail,
 	};
+	char room[1024];
 	struct buf line;
 
 	metrics_count(row_of(p), outcome, why, d->version);
 	if (!log_wanted(LOG_INFO))
 		return;
 	clock_gettime(CLOCK_REALTIME, &l.at);
-	buf_init(&line, 65536);
+	buf_init_in(&line, 65536, room, sizeof(room));
 	logline_add(&line, s->log_format, s->log_senders, &l);
 	if (!line.failed)
 		log_line(LOG_INFO, buf_span(&line));
@@ -110,10 +124,11 @@ static void
 send_own(struct exchange *x, enum reason why, const struct field add[],
     size_t nadd, const struct cgienv *e)
 {
+	char room[1024];
 	struct buf out;
 	struct span s;
 
-	buf_init(&out, EXCHANGE_FINISH_MAX);
+	buf_init_in(&out, EXCHANGE_FINISH_MAX, room, sizeof(room));
 	reply_own(&out, why, add, nadd, gate_is_head(e));
 	s = buf_span(&out);
 	if (!out.failed)
@@ -136,7 +151,7 @@ gate_fault(struct exchange *x, enum reason why)
 {
 	struct cgienv e;
 
-	cgienv_read(x->vars, &e);
+	x->way->env(x, &e);
 	send_own(x, why, NULL, 0, &e);
 }
 
@@ -199,10 +214,18 @@ needs_handler(const struct gate *g, struct exchange *x,
 bool
 gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 {
+	enum reason read;
+
 	p->began = io_now();
 	p->id = atomic_fetch_add(&g->next_id, 1) & 0xFFFFFFFF;
 	p->policy = live_hold(g->o.live);
-	p->endpoint = decide_request(p->policy->conf, x->vars, x->authorizer,
+	read = x->way->env(x, &p->env);
+	/* other programs leave odd things in a process's environment */
+	if (p->env.dropped > 0 && !x->cgi)
+		log_info("%zu parameters with names that cannot be passed on "
+			 "were dropped",
+		    p->env.dropped);
+	p->endpoint = decide_request(p->policy->conf, read, x->authorizer,
 	    &p->env, &p->decision);
 	if (p->endpoint != NULL)
 		x->send_timeout =
@@ -215,16 +238,24 @@ gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p)
 	return false;
 }
 
+bool
+gate_needs_strings(const struct gate_passage *p)
+{
+	return !p->asks_metrics && p->endpoint->handler != CONF_HANDLER_FORWARD;
+}
+
 void
 gate_leave(struct gate *g, struct exchange *x, struct gate_passage *p,
-    bool busy)
+    enum reason why)
 {
-	if (p->asks_metrics && busy)
-		gate_fault(x, REASON_BUSY);
-	else if (busy)
-		gate_answer(g, x, p, REASON_BUSY, NULL);
+	bool gone = why == REASON_CLIENT_GONE;
+
+	if (!p->asks_metrics && gone)
+		gate_log(g, p, why, 0, NULL);
 	else if (!p->asks_metrics)
-		gate_log(g, p, REASON_CLIENT_GONE, 0, NULL);
+		gate_answer(g, x, p, why, NULL);
+	else if (!gone)
+		gate_fault(x, why);
 	live_release(g->o.live, p->policy);
 }
 

@@ -46,9 +46,16 @@ struct gate_passage {
 
 /*
  * Decides.  What needs no handler is answered and logged here: false.  True
- * where gate_run() or gate_leave() is to follow.  Never waits in FastCGI.
+ * where gate_run(), gate_begin() or gate_leave() is to follow.  Never waits in
+ * FastCGI.
  */
 bool gate_enter(struct gate *g, struct exchange *x, struct gate_passage *p);
+
+/*
+ * Is a program to run, which needs exchange.vars?  For all else its pairs are
+ * enough.
+ */
+bool gate_needs_strings(const struct gate_passage *p);
 
 /*
  * Runs the handler of an allowed request and passes its answer on; answers
@@ -59,15 +66,34 @@ void gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
     unsigned slot);
 
 /*
- * To be called after gate_run(), once the client has been seen to: waits for a
+ * The same in parts, for whoever has something else to do meanwhile.
+ * gate_begin() and gate_resume() never wait.  EXCHANGE_AWAITS: gate_resume() is
+ * to be called once out->fd is readable; or gate_wait(), at out->until, or when
+ * something is to be looked at: the client, or x->stop.  EXCHANGE_WAITS:
+ * gate_wait(), which ends it.  x and p stay where they are until it has.
+ */
+enum exchange_need gate_begin(struct gate *g, struct exchange *x,
+    struct gate_passage *p, unsigned slot, struct exchange_await *out);
+enum exchange_need gate_resume(struct gate *g, unsigned slot,
+    struct exchange_await *out);
+void gate_wait(struct gate *g, unsigned slot);
+
+/*
+ * To be called after that, once the client has been seen to: waits for a
  * handler that goes on after its answer, until it ends, has been silent for
  * `timeout`, or `stop` (-1: never) is readable; ends the ones that failed.
  */
 void gate_linger(struct gate *g, unsigned slot, int stop);
 
-/* It will not be run: busy, and answered so, or else its client is gone. */
+/*
+ * It will not be run: REASON_CLIENT_GONE, or what is answered, REASON_BUSY or
+ * REASON_OVERLOADED.
+ */
 void gate_leave(struct gate *g, struct exchange *x, struct gate_passage *p,
-    bool busy);
+    enum reason why);
+
+/* Gives back what slots have kept; none is in use. */
+void gate_rest(struct gate *g);
 
 /* The longest kill_grace of the policy in force, in seconds. */
 unsigned gate_kill_grace(const struct gate *g);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "childenv.h"
 #include "gate_metrics.h"
 #include "io.h"
 #include "log.h"
@@ -15,9 +16,12 @@
 #include "reply.h"
 #include "spool.h"
 
-enum { LINGER_TICK = 250 }; /* ms */
+enum {
+	LINGER_TICK = 250,   /* ms */
+	PARAMS_MAX = 1 << 20 /* far above what the front itself takes */
+};
 
-/* One run of a handler: what gate_run() and its parts share. */
+/* One run of a handler: what gate_begin() and its parts share. */
 struct run {
 	struct gate *g;
 	struct exchange *x;
@@ -25,9 +29,18 @@ struct run {
 	unsigned slot;
 	struct target *target; /* 20 KiB: not to be cleared for each */
 	struct spool spool;
-	struct cgienv_list vars;
+	struct childenv vars;
 	char length[24];  /* of a spooled body */
 	char detail[256]; /* for the log; empty: nothing to say */
+};
+
+/* One at a FastCGI server, which needs no thread while that is silent. */
+struct gate_relay {
+	struct run run;
+	struct forward forward;
+	struct reply reply;
+	struct pump_job job;
+	struct pump *pump;
 };
 
 /* The script that the web server names, in the way that it names it. */
@@ -112,7 +125,7 @@ is_forward(const struct run *r)
 
 /* A program of ours: also the front's own environment, as far as asked for. */
 static void
-change_for_program(const struct run *r, struct cgienv_change *c)
+change_for_program(const struct run *r, struct childenv_change *c)
 {
 	const struct conf_endpoint *ep = r->p->endpoint;
 	const struct target *t = r->target;
@@ -130,11 +143,10 @@ change_for_program(const struct run *r, struct cgienv_change *c)
 
 /* A server elsewhere: what the web server says, in a form for anybody. */
 static void
-change_for_forward(const struct run *r, struct cgienv_change *c)
+change_for_forward(const struct run *r, struct childenv_change *c)
 {
 	const struct cgienv *e = &r->p->env;
 
-	c->remote = true;
 	c->pass_authorization = true;
 	c->new_path = e->proxied;
 	c->script_name = e->script_name;
@@ -142,19 +154,31 @@ change_for_forward(const struct run *r, struct cgienv_change *c)
 	c->script_filename = e->script_filename;
 }
 
+static struct childenv_change
+change_for_any(const struct run *r)
+{
+	return (struct childenv_change){ .decision = &r->p->decision,
+		.content_length = span_of(*r->length ? r->length : NULL) };
+}
+
 static bool
 make_vars(struct run *r)
 {
-	struct cgienv_change c = {
-		.decision = &r->p->decision,
-		.content_length = span_of(*r->length ? r->length : NULL),
-	};
+	struct childenv_change c = change_for_any(r);
 
-	if (is_forward(r))
-		change_for_forward(r, &c);
-	else
-		change_for_program(r, &c);
-	return cgienv_child(r->x->vars, &c, &r->vars);
+	change_for_program(r, &c);
+	return childenv_make(r->x->vars, &c, &r->vars);
+}
+
+static bool
+make_params(const struct run *r, struct buf *out)
+{
+	struct childenv_change c = change_for_any(r);
+	const struct vars vars = { .strings = r->x->vars,
+		.pairs = r->x->pairs };
+
+	change_for_forward(r, &c);
+	return childenv_params(&vars, &c, out);
 }
 
 /* The file was found, but could not be executed. */
@@ -226,9 +250,9 @@ streamed(const struct run *r)
 	return r->spool.fd == -1 && r->p->env.has_length ? r->p->env.length : 0;
 }
 
-/* Moves bytes until it is over; then conclude() is to follow. */
-static struct pump_result
-move(struct run *r, struct handler *h, struct reply *reply)
+/* What the pump is to do; then conclude() is to follow. */
+static struct pump_job
+make_job(struct run *r, struct handler *h, struct reply *reply)
 {
 	const struct conf_endpoint *ep = r->p->endpoint;
 	const struct policy_decision *d = &r->p->decision;
@@ -240,16 +264,16 @@ move(struct run *r, struct handler *h, struct reply *reply)
 		.head_only = gate_is_head(&r->p->env),
 		.max_header = ep->limits.max_header,
 	};
-	const struct pump_job job = { .x = r->x,
+
+	reply_init(reply, &rules);
+	return (struct pump_job){ .x = r->x,
 		.reply = reply,
 		.handler = h,
 		.limits = &ep->limits,
 		.id = r->p->id,
 		.room = r->g->slots[r->slot].room,
+		.hold = is_forward(r) ? 0 : PUMP_HOLD,
 		.body = streamed(r) };
-
-	reply_init(reply, &rules);
-	return pump_run(&job);
 }
 
 static enum reason
@@ -257,43 +281,17 @@ run_child(struct run *r, const struct spawn_command *command)
 {
 	struct spawn_child child;
 	struct reply reply;
+	struct pump_job job;
 	struct pump_result result;
 
 	if (spawn_start(command, &r->g->cells[r->slot], &child) == -1) {
 		snprintf(r->detail, sizeof(r->detail), "%s", strerror(errno));
 		return REASON_OVERLOADED;
 	}
-	result = move(r, &child.h, &reply);
+	job = make_job(r, &child.h, &reply);
+	result = pump_run(&job);
 	conclude(r, &child.h, &reply, &result);
 	leave_child(r, &child, result.why == REASON_OK, result.told);
-	return REASON_OK;
-}
-
-static enum reason
-run_forward(struct run *r)
-{
-	const struct conf_endpoint *all;
-	const struct forward_request request = { .vars = r->vars.vars,
-		.body = streamed(r) > 0,
-		.file = r->spool.fd,
-		.length = r->spool.length };
-	struct forward_backend *backend;
-	struct forward f;
-	struct reply reply;
-	struct pump_result result;
-	enum reason why;
-
-	conf_endpoints(r->p->policy->conf, &all);
-	backend = r->p->policy->backends[r->p->endpoint - all];
-	why = forward_start(&f, backend, &request);
-	if (why != REASON_OK) {
-		snprintf(r->detail, sizeof(r->detail), "%s", f.h.note);
-		return why;
-	}
-	result = move(r, &f.h, &reply);
-	/* before the client can ask again, and want the same connection */
-	forward_end(&f);
-	conclude(r, &f.h, &reply, &result);
 	return REASON_OK;
 }
 
@@ -343,53 +341,223 @@ start_program(struct run *r)
 	return run_child(r, &command);
 }
 
+/* All but the handler itself. */
 static enum reason
-start(struct run *r)
+prepare(struct run *r)
 {
 	struct gate_slot *slot = &r->g->slots[r->slot];
-
-	if (!make_vars(r))
-		return REASON_OVERLOADED;
-	if (slot->room == NULL && (slot->room = malloc(PUMP_ROOM)) == NULL)
-		return REASON_OVERLOADED;
-	return is_forward(r) ? run_forward(r) : start_program(r);
-}
-
-static void
-run(struct run *r)
-{
 	enum reason why;
 
-	spool_init(&r->spool);
 	why = find_target(r);
 	if (why == REASON_OK)
 		why = prepare_body(r);
-	if (why == REASON_OK)
-		why = start(r);
+	if (why != REASON_OK)
+		return why;
+	if (slot->room == NULL)
+		slot->room = malloc(PUMP_ROOM);
+	return slot->room != NULL ? REASON_OK : REASON_OVERLOADED;
+}
+
+/* The run is over; why: what is yet to be answered, if anything. */
+static void
+finish(struct run *r, enum reason why)
+{
 	if (why == REASON_CLIENT_GONE)
 		gate_log(r->g, r->p, why, 0, NULL);
 	else if (why != REASON_OK)
 		gate_answer(r->g, r->x, r->p, why, detail_of(r));
-	cgienv_free(&r->vars);
+	childenv_free(&r->vars);
 	spool_free(&r->spool);
+	live_release(r->g->o.live, r->p->policy);
+}
+
+/* A passage, from now on in this slot. */
+static void
+run_init(struct run *r, struct gate *g, unsigned slot)
+{
+	const struct gate_slot *s = &g->slots[slot];
+
+	*r = (struct run){ .g = g, .x = s->x, .p = s->p, .slot = slot };
+	spool_init(&r->spool);
+}
+
+static void
+run_program(struct gate *g, unsigned slot)
+{
+	enum reason why = REASON_OVERLOADED;
+	struct run r;
+
+	run_init(&r, g, slot);
+	/* a few bytes of it are used: on the stack, a thread would keep all */
+	r.target = malloc(sizeof(*r.target));
+	if (r.target != NULL) {
+		r.target->new_path = false;
+		why = prepare(&r);
+	}
+	if (why == REASON_OK)
+		why = make_vars(&r) ? start_program(&r) : REASON_OVERLOADED;
+	finish(&r, why);
+	free(r.target);
+}
+
+/* --- a FastCGI server --- */
+
+static struct gate_relay *
+relay_of(struct gate_slot *s)
+{
+	if (s->relay == NULL)
+		s->relay = calloc(1, sizeof(*s->relay));
+	if (s->relay != NULL && s->relay->pump == NULL)
+		s->relay->pump = pump_new();
+	return s->relay == NULL || s->relay->pump == NULL ? NULL : s->relay;
+}
+
+void
+gate_relay_free(struct gate_relay *l)
+{
+	if (l == NULL)
+		return;
+	pump_free(l->pump);
+	free(l);
+}
+
+/* Its connection, and what goes out first. */
+static enum reason
+relay_connect(struct gate_relay *l, struct span params)
+{
+	struct run *r = &l->run;
+	const struct conf_endpoint *all;
+	const struct forward_request request = { .params = params,
+		.body = streamed(r) > 0,
+		.file = r->spool.fd,
+		.length = r->spool.length };
+	struct forward_backend *backend;
+	enum reason why;
+
+	conf_endpoints(r->p->policy->conf, &all);
+	backend = r->p->policy->backends[r->p->endpoint - all];
+	why = forward_start(&l->forward, backend, &request);
+	if (why != REASON_OK)
+		snprintf(r->detail, sizeof(r->detail), "%s", l->forward.h.note);
+	return why;
+}
+
+static enum reason
+relay_start(struct gate_relay *l)
+{
+	const struct run *r = &l->run;
+	enum reason why = REASON_OVERLOADED;
+	struct buf params;
+
+	/* the pump does not need its room as yet */
+	buf_init_in(&params, PARAMS_MAX, r->g->slots[r->slot].room, PUMP_ROOM);
+	if (make_params(r, &params))
+		why = relay_connect(l, buf_span(&params));
+	buf_free(&params);
+	return why;
+}
+
+/* Waits, if it has to. */
+static void
+relay_end(struct gate_relay *l)
+{
+	struct pump_result result = pump_end(l->pump);
+
+	/* before the client can ask again, and want the same connection */
+	forward_end(&l->forward);
+	conclude(&l->run, &l->forward.h, &l->reply, &result);
+	finish(&l->run, REASON_OK);
+}
+
+/* The pump has gone as far as it does without waiting. */
+static enum exchange_need
+relay_rest(struct gate_relay *l, enum exchange_need need)
+{
+	if (need == EXCHANGE_DONE)
+		relay_end(l);
+	return need;
+}
+
+static enum exchange_need
+relay_begin(struct gate *g, unsigned slot, struct exchange_await *out)
+{
+	struct gate_slot *s = &g->slots[slot];
+	struct gate_relay *l = relay_of(s);
+	enum reason why;
+
+	if (l == NULL) {
+		gate_leave(g, s->x, s->p, REASON_OVERLOADED);
+		return EXCHANGE_DONE;
+	}
+	run_init(&l->run, g, slot);
+	why = prepare(&l->run);
+	if (why == REASON_OK)
+		why = relay_start(l);
+	if (why != REASON_OK) {
+		finish(&l->run, why);
+		return EXCHANGE_DONE;
+	}
+	s->relays = true;
+	l->job = make_job(&l->run, &l->forward.h, &l->reply);
+	return relay_rest(l, pump_begin(l->pump, &l->job, out));
+}
+
+/* --- a passage --- */
+
+/* Can it begin without waiting? */
+static bool
+is_quick(const struct gate_passage *p)
+{
+	return !p->asks_metrics &&
+	    p->endpoint->handler == CONF_HANDLER_FORWARD &&
+	    cgienv_body(&p->env) != CGIENV_UNKNOWN;
+}
+
+enum exchange_need
+gate_begin(struct gate *g, struct exchange *x, struct gate_passage *p,
+    unsigned slot, struct exchange_await *out)
+{
+	struct gate_slot *s = &g->slots[slot];
+
+	s->x = x;
+	s->p = p;
+	s->relays = false;
+	return is_quick(p) ? relay_begin(g, slot, out) : EXCHANGE_WAITS;
+}
+
+enum exchange_need
+gate_resume(struct gate *g, unsigned slot, struct exchange_await *out)
+{
+	struct gate_relay *l = g->slots[slot].relay;
+
+	return relay_rest(l, pump_resume(l->pump, out));
+}
+
+void
+gate_wait(struct gate *g, unsigned slot)
+{
+	struct gate_slot *s = &g->slots[slot];
+	struct exchange_await what;
+
+	if (s->relays)
+		relay_end(s->relay);
+	else if (s->p->asks_metrics) {
+		gate_metrics_send(g, s->x, &s->p->env);
+		live_release(g->o.live, s->p->policy);
+	} else if (s->p->endpoint->handler != CONF_HANDLER_FORWARD)
+		run_program(g, slot);
+	else if (relay_begin(g, slot, &what) != EXCHANGE_DONE)
+		relay_end(s->relay);
 }
 
 void
 gate_run(struct gate *g, struct exchange *x, struct gate_passage *p,
     unsigned slot)
 {
-	struct target target;
-	struct run r = { .g = g,
-		.x = x,
-		.p = p,
-		.slot = slot,
-		.target = &target };
+	struct exchange_await what;
 
-	if (p->asks_metrics)
-		gate_metrics_send(g, x, &p->env);
-	else
-		run(&r);
-	live_release(g->o.live, p->policy);
+	if (gate_begin(g, x, p, slot, &what) != EXCHANGE_DONE)
+		gate_wait(g, slot);
 }
 
 /* --- after the answer --- */

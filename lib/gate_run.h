@@ -10,8 +10,12 @@
 
 /* What one handler at a time has of the gate. */
 struct gate_slot {
-	char *room; /* the pump's, made when first wanted */
-	bool used;  /* there is a child, until gate_linger() */
+	char *room;         /* the pump's, made when first wanted */
+	struct exchange *x; /* what it has: see gate_begin() */
+	struct gate_passage *p;
+	struct gate_relay *relay; /* made when first wanted */
+	bool relays;              /* it is in use */
+	bool used;                /* there is a child, until gate_linger() */
 	struct spawn_child child;
 	bool lingers;             /* its answer is whole, but it still runs */
 	bool ends;                /* it is to be ended */
@@ -26,6 +30,8 @@ struct gate {
 	struct gate_slot *slots;
 	atomic_uint_least64_t next_id;
 };
+
+void gate_relay_free(struct gate_relay *l);
 
 /* Is this a HEAD request? */
 bool gate_is_head(const struct cgienv *e);

@@ -65,7 +65,9 @@ struct handler {
 	bool owes;      /* has bytes of its own to send: poll in, then flush();
 			where in is -1, try again a little later */
 	bool ready;     /* has output that poll cannot see */
+	bool kept;      /* out was another request's before */
 	bool over;      /* what take() gave last was the end, and in order */
+	short polled;   /* what poll(2) has just said of out; else 0 */
 	int status;     /* its exit status, once known */
 	char note[256]; /* how it ended, for the log; empty: in order */
 };

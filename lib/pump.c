@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -44,9 +45,11 @@ struct pump {
 	struct span head, body;
 	bool output_ended;
 	size_t tail; /* bytes of it since the handler has ended */
+	enum { HOLD_NOT_YET, HOLD_ON, HOLD_OVER } hold;
 
 	/* moments of io_now() */
 	int64_t now, started, looked;
+	int64_t held;    /* until when the answer's beginning waits */
 	int64_t heard;   /* since when the handler has been silent */
 	int64_t fed;     /* since when the body has stalled */
 	int64_t taken;   /* since when the client has taken nothing */
@@ -159,6 +162,7 @@ output_send(struct pump *p)
 	ssize_t n = p->x->way->send(p->x, v, 2);
 	size_t head;
 
+	p->hold = HOLD_OVER;
 	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n == -1) {
@@ -184,7 +188,10 @@ output_rewrite(struct pump *p, struct span bytes)
 		case REPLY_MORE:
 			return;
 		case REPLY_BAD:
-			end(p, REASON_HANDLER_BAD_ANSWER, r->fault);
+			end(p,
+			    r->no_memory ? REASON_OVERLOADED :
+					   REASON_HANDLER_BAD_ANSWER,
+			    r->fault);
 			return;
 		case REPLY_REDIRECT:
 			end(p, REASON_HANDLER_REDIRECT, r->fault);
@@ -195,7 +202,11 @@ output_rewrite(struct pump *p, struct span bytes)
 			break;
 		}
 	}
-	p->body = reply_body(r, span_skip(bytes, used));
+	bytes = reply_body(r, span_skip(bytes, used));
+	if (p->body.n == 0)
+		p->body = bytes;
+	else /* that is held, and they have come behind it */
+		p->body.n += bytes.n;
 }
 
 /* Has all gone out that the header block promised? */
@@ -205,13 +216,35 @@ is_complete(const struct pump *p)
 	return p->headed && p->job->reply->left == 0;
 }
 
+static bool
+is_small(const struct pump *p)
+{
+	return p->head.n + p->body.n <= EXCHANGE_FINISH_MAX;
+}
+
 /* A small answer can go out together with its end: one call, one wake-up. */
 static bool
 rest_fits(const struct pump *p)
 {
-	return p->handler->over && p->headed &&
-	    p->head.n + p->body.n <= EXCHANGE_FINISH_MAX &&
-	    reply_end(p->job->reply) == REASON_OK;
+	return (p->handler->over || p->output_ended) && p->headed &&
+	    is_small(p) && reply_end(p->job->reply) == REASON_OK;
+}
+
+/* How much of the room is taken by what is at hand for the client. */
+static size_t
+room_used(const struct pump *p)
+{
+	if (p->body.n == 0)
+		return 0;
+	return (size_t)(p->body.p - p->job->room) + p->body.n;
+}
+
+/* What is at hand is the beginning, and waits for more: see pump_job.hold. */
+static bool
+is_held(const struct pump *p)
+{
+	return p->hold == HOLD_ON && pending(p) && p->now < p->held &&
+	    !p->output_ended && is_small(p) && room_used(p) < PUMP_ROOM / 2;
 }
 
 static void
@@ -223,9 +256,13 @@ output_take(struct pump *p, struct span bytes)
 	if (p->exited != 0)
 		p->tail += bytes.n;
 	output_rewrite(p, bytes);
+	if (p->hold == HOLD_NOT_YET && pending(p)) {
+		p->hold = HOLD_ON;
+		p->held = p->now + p->job->hold;
+	}
 	if (rest_fits(p))
 		p->output_ended = true;
-	else if (pending(p) && !p->done)
+	else if (pending(p) && !is_held(p) && !p->done)
 		output_send(p);
 }
 
@@ -237,8 +274,13 @@ output_read(struct pump *p)
 	struct span bytes;
 	int turns = 0;
 
+	h->polled = p->fd[HANDLER_OUT].revents;
 	do {
-		switch (h->way->take(h, p->job->room, PUMP_ROOM, &bytes)) {
+		/* also where the hold has run out since poll was asked */
+		size_t used = pending(p) ? room_used(p) : 0;
+
+		switch (h->way->take(h, p->job->room + used, PUMP_ROOM - used,
+		    &bytes)) {
 		case HANDLER_BYTES:
 			output_take(p, bytes);
 			break;
@@ -302,7 +344,8 @@ arrange(struct pump *p)
 	/* past CONTENT_LENGTH, a CGI request's input is not ours to read */
 	bool listen = p->input.n == 0 && (p->body_open || !x->cgi);
 	short in = listen && x->in != -1 ? POLLIN : 0;
-	short out = (short)(x->gone | (pending(p) ? POLLOUT : 0));
+	bool held = is_held(p);
+	short out = (short)(x->gone | (pending(p) && !held ? POLLOUT : 0));
 
 	if (x->in == x->out) {
 		watch(p, CLIENT_IN, -1, 0);
@@ -314,8 +357,8 @@ arrange(struct pump *p)
 	watch(p, STOP, p->stopped == 0 ? x->stop : -1, POLLIN);
 	/* while nothing is to be written, a handler's closed end is no news */
 	watch(p, HANDLER_IN, p->input.n > 0 || h->owes ? h->in : -1, POLLOUT);
-	watch(p, HANDLER_OUT, pending(p) || p->output_ended ? -1 : h->out,
-	    POLLIN);
+	watch(p, HANDLER_OUT,
+	    (pending(p) && !held) || p->output_ended ? -1 : h->out, POLLIN);
 	watch(p, HANDLER_ERR, h->err, POLLIN);
 }
 
@@ -446,7 +489,16 @@ patience(const struct pump *p)
 	left = sooner(left, p->now, p->heard, l->timeout);
 	left = sooner(left, p->now, p->started, l->time_limit);
 	left = sooner(left, p->now, p->taken, l->send_timeout);
+	if (is_held(p) && p->held - p->now < left)
+		left = p->held - p->now;
 	return (int)left;
+}
+
+/* Nothing is left to be sent but what goes out with the end. */
+static bool
+is_over(const struct pump *p)
+{
+	return p->output_ended && (!pending(p) || rest_fits(p));
 }
 
 static void
@@ -462,6 +514,9 @@ turn(struct pump *p)
 	serve_client(p);
 	if (!p->done)
 		serve_handler(p);
+	if (p->hold == HOLD_ON && pending(p) && !is_held(p) && !is_over(p) &&
+	    !p->done)
+		output_send(p);
 	check_clocks(p);
 	check_exit(p);
 }
@@ -489,9 +544,11 @@ judge(struct pump *p)
 		    fate.cut != REASON_OK ? fate.cut :
 					    REASON_HANDLER_BAD_ANSWER,
 		    told_by(h, "the body ended early"));
-	else if (fate.cut != REASON_OK && unsized)
+	else if (fate.cut != REASON_OK && unsized) {
+		if (pending(p)) /* a beginning, with no end */
+			output_send(p);
 		end(p, fate.cut, told_by(h, NULL));
-	else
+	} else
 		end(p, REASON_OK,
 		    told_by(h,
 			r->warning != NULL || !r->untyped ?
@@ -499,37 +556,130 @@ judge(struct pump *p)
 			    "no Content-Type, which mail clients need"));
 }
 
-/* Nothing is left to be sent but what goes out with the end. */
-static bool
-is_over(const struct pump *p)
+/* Begins, and does what can be done without waiting. */
+static void
+begin(struct pump *p, const struct pump_job *job)
 {
-	return p->output_ended && (!pending(p) || rest_fits(p));
-}
-
-struct pump_result
-pump_run(const struct pump_job *job)
-{
-	struct pump p = {
+	*p = (struct pump){
 		.job = job,
 		.x = job->x,
 		.handler = job->handler,
 		.body_left = job->body,
 		.body_open = job->body > 0,
 	};
+	p->now = p->started = p->looked = io_now();
+	p->heard = p->fed = p->taken = p->now;
+	errlog_init(&p->errors, job->x, job->id);
+	if (p->body_open || !p->x->cgi)
+		input_move(p);
+	if (p->handler->owes)
+		handler_flush(p);
+}
 
-	p.now = p.started = p.looked = io_now();
-	p.heard = p.fed = p.taken = p.now;
-	errlog_init(&p.errors, job->x, job->id);
-	if (p.body_open || !p.x->cgi)
-		input_move(&p);
-	if (p.handler->owes)
-		handler_flush(&p);
-	while (!p.done && !is_over(&p))
-		turn(&p);
-	if (!p.done)
-		judge(&p);
-	p.result.rest[0] = p.head;
-	p.result.rest[1] = p.body;
-	errors_drain(&p);
-	return p.result;
+/* Goes on to the end, and waits as long as that takes. */
+static void
+go_on(struct pump *p)
+{
+	p->now = io_now(); /* it may have rested */
+	while (!p->done && !is_over(p))
+		turn(p);
+}
+
+static struct pump_result
+result_of(struct pump *p)
+{
+	if (!p->done)
+		judge(p);
+	p->result.rest[0] = p->head;
+	p->result.rest[1] = p->body;
+	errors_drain(p);
+	return p->result;
+}
+
+struct pump_result
+pump_run(const struct pump_job *job)
+{
+	struct pump p;
+
+	begin(&p, job);
+	go_on(&p);
+	return result_of(&p);
+}
+
+/* --- the same without a thread that waits --- */
+
+struct pump *
+pump_new(void)
+{
+	return malloc(sizeof(struct pump));
+}
+
+void
+pump_free(struct pump *p)
+{
+	free(p);
+}
+
+/* Is the handler's output all that there is to wait for? */
+static bool
+awaits_output(const struct pump *p)
+{
+	const struct handler *h = p->handler;
+
+	return !pending(p) && !p->body_open && !p->input_ready && !h->owes &&
+	    !h->ready && !p->output_ended && p->stopped == 0 && h->err == -1 &&
+	    h->out != -1;
+}
+
+/* When the handler will have been silent for too long; 0: never. */
+static int64_t
+patient_until(const struct pump *p)
+{
+	const struct conf_limits *l = p->job->limits;
+	int64_t left = INT64_MAX;
+
+	left = sooner(left, p->now, p->heard, l->timeout);
+	left = sooner(left, p->now, p->started, l->time_limit);
+	return left == INT64_MAX ? 0 : p->now + left;
+}
+
+static enum exchange_need
+needs(struct pump *p, struct exchange_await *out)
+{
+	if (p->done || is_over(p))
+		return EXCHANGE_DONE;
+	if (!awaits_output(p))
+		return EXCHANGE_WAITS;
+	*out = (struct exchange_await){ .fd = p->handler->out,
+		.known = p->handler->kept,
+		.until = patient_until(p) };
+	p->handler->kept = true;
+	return EXCHANGE_AWAITS;
+}
+
+enum exchange_need
+pump_begin(struct pump *p, const struct pump_job *job,
+    struct exchange_await *out)
+{
+	begin(p, job);
+	return needs(p, out);
+}
+
+enum exchange_need
+pump_resume(struct pump *p, struct exchange_await *out)
+{
+	p->now = io_now();
+	for (int i = 0; i < POLLED; i++)
+		p->fd[i].revents = 0;
+	p->fd[HANDLER_OUT].revents = POLLIN;
+	serve_handler(p);
+	check_clocks(p);
+	return needs(p, out);
+}
+
+struct pump_result
+pump_end(struct pump *p)
+{
+	go_on(p);
+	return result_of(p);
 }

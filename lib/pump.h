@@ -14,6 +14,7 @@
 
 enum {
 	PUMP_ROOM = 65536,  /* as much as a pipe holds */
+	PUMP_HOLD = 1,      /* a pump_job.hold that nobody notices */
 	PUMP_EXIT_GRACE = 2 /* seconds of an open output after exit (E70) */
 };
 
@@ -26,6 +27,13 @@ struct pump_job {
 	uint64_t body;
 	uint64_t id; /* of the request, for the lines of the error log */
 	char *room;  /* PUMP_ROOM bytes */
+	/*
+	 * How many milliseconds the beginning of an answer may wait for what
+	 * follows it: most answers are small, and at their end soon after that,
+	 * and then go out as one piece.  Only for a handler whose take() gives
+	 * nothing but what it has just put into the room.
+	 */
+	unsigned hold;
 };
 
 struct pump_result {
@@ -47,5 +55,20 @@ struct pump_result {
  * case; its status and note are set where its answer came to its end.
  */
 struct pump_result pump_run(const struct pump_job *job);
+
+/*
+ * The same, for whoever has something else to do while the handler is silent.
+ * pump_begin() and pump_resume() never wait.  EXCHANGE_AWAITS: pump_resume() is
+ * to be called once the handler's output, out->fd, is readable; or pump_end(),
+ * at out->until, or when something is to be looked at: the client, or x->stop.
+ * Else pump_end() is next, which waits where that is needed, and which alone
+ * ends it.  The job stays where it is until then.
+ */
+struct pump *pump_new(void); /* for one job after another; NULL */
+void pump_free(struct pump *p);
+enum exchange_need pump_begin(struct pump *p, const struct pump_job *job,
+    struct exchange_await *out);
+enum exchange_need pump_resume(struct pump *p, struct exchange_await *out);
+struct pump_result pump_end(struct pump *p);
 
 #endif

@@ -302,7 +302,8 @@ make_head(struct reply *r)
 		if (!add_our_field(r, &rules->add[i]))
 			return refuse(r, "a list of too many names");
 	buf_add_str(&r->out, "\r\n");
-	if (r->out.failed)
+	r->no_memory = r->out.failed;
+	if (r->no_memory)
 		return refuse(r, "no memory for the header block");
 	return REPLY_READY;
 }
@@ -334,6 +335,7 @@ reply_head(struct reply *r, struct span in, size_t *used)
 			r->fault = "it ended within its header block";
 		break;
 	case CGIHEAD_BAD:
+		r->no_memory = r->head.no_memory;
 		r->state = refuse(r, r->head.fault);
 		break;
 	case CGIHEAD_DONE:

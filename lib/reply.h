@@ -40,6 +40,7 @@ struct reply {
 	 * says that it is not whole; else NULL.
 	 */
 	const char *fault;
+	bool no_memory;      /* it was refused for that, and is no bad answer */
 	const char *warning; /* for the log, where it was not; else NULL */
 };
 

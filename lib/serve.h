@@ -1,11 +1,13 @@
 /*
  * serve: the FastCGI server.  Only this module knows libfcgi.
  *
- * Threads share one epoll set, in which the listening sockets and every
- * connection that waits for something lie.  Who wakes for one handles it to
- * its end.  At most `threads` handlers run at once; a few threads more than
- * that exist, so that what needs no handler is always answered.  A request
- * that finds no place is parked, without a thread [SPEC 4.7, 5.2 to 5.5].
+ * In one epoll set lie the listening sockets, every connection that waits for
+ * something, and every server whose answer is awaited.  Few threads sit there
+ * (see seats.h): who wakes for one handles it, and gives the seat up before
+ * waiting for anything else.  At most `threads` handlers run at once; a few
+ * threads more than that exist, so that what needs no handler is always
+ * answered.  A request that finds no place is parked, without a thread
+ * [SPEC 4.7, 5.2 to 5.5].
  */
 #ifndef SERVE_H
 #define SERVE_H
@@ -14,11 +16,16 @@
 #include "peers.h"
 
 enum serve_entered {
-	SERVE_ANSWERED,     /* finish() was called, or the client is gone */
-	SERVE_NEEDS_HANDLER /* run(), or leave(), is to be called next */
+	SERVE_ANSWERED,      /* finish() was called, or the client is gone */
+	SERVE_NEEDS_HANDLER, /* begin(), or leave(), is to be called next */
+	SERVE_NEEDS_STRINGS  /* the same, with exchange.vars */
 };
 
-enum serve_leave { SERVE_BUSY, SERVE_GONE };
+enum serve_leave {
+	SERVE_GONE,  /* the client */
+	SERVE_BUSY,  /* no place in the queue, or for too long */
+	SERVE_FAILED /* no memory for its variables */
+};
 
 /*
  * What becomes of a request.  A passage is what the callbacks keep about it
@@ -29,18 +36,33 @@ struct serve_gate {
 	/* Decides, and answers what needs no handler.  Never waits. */
 	enum serve_entered (
 	    *enter)(void *ctx, struct exchange *x, void *passage);
-	/* Runs the handler; slot is below serve_options.threads, and ours. */
-	void (
-	    *run)(void *ctx, struct exchange *x, void *passage, unsigned slot);
 	/*
-	 * After run(), once the answer is on its way: waits for the handler,
+	 * Begins to run the handler, as far as that goes without waiting; slot
+	 * is below serve_options.threads, and ours.  EXCHANGE_AWAITS: resume()
+	 * is to be called once *out has come, or wait() at any moment.
+	 * EXCHANGE_WAITS: wait() is to be called.
+	 */
+	enum exchange_need (*begin)(void *ctx, struct exchange *x,
+	    void *passage, unsigned slot, struct exchange_await *out);
+	/* Goes on, as begin(); perhaps in another thread. */
+	enum exchange_need (
+	    *resume)(void *ctx, unsigned slot, struct exchange_await *out);
+	/* Goes on to the end, and waits as long as that takes. */
+	void (*wait)(void *ctx, unsigned slot);
+	/*
+	 * After that, once the answer is on its way: waits for the handler,
 	 * or ends it, before the slot is used again.  stop: readable when
-	 * handlers are to be ended.
+	 * handlers are to be ended.  Without wait() before, it never waits.
 	 */
 	void (*linger)(void *ctx, unsigned slot, int stop);
-	/* It will not be run; for SERVE_BUSY it is to be answered. */
+	/* It will not be run; but for SERVE_GONE it is to be answered. */
 	void (*leave)(void *ctx, struct exchange *x, void *passage,
 	    enum serve_leave why);
+	/*
+	 * Nobody has asked for a while, and no slot is in use or will be
+	 * meanwhile: gives back what was kept for the next one.
+	 */
+	void (*rest)(void *ctx);
 	/* Seconds: the longest that a handler may take to end. */
 	unsigned (*kill_grace)(void *ctx);
 	void *ctx;

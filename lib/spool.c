@@ -41,18 +41,31 @@ open_unnamed(void)
 	return fd;
 }
 
+/* What is in memory, to the file. */
+static bool
+copy(const struct spool *s, int fd)
+{
+	off_t from = 0;
+
+	while ((uint64_t)from < s->length) {
+		ssize_t n = sendfile(fd, s->fd, &from,
+		    (size_t)(s->length - (uint64_t)from));
+
+		if (n == 0 || (n == -1 && errno != EINTR))
+			return false;
+	}
+	return true;
+}
+
 static bool
 to_disk(struct spool *s)
 {
-	off_t from = 0;
 	int fd = open_unnamed();
 
-	while (fd != -1 && (uint64_t)from < s->length)
-		if (sendfile(fd, s->fd, &from,
-			(size_t)(s->length - (uint64_t)from)) <= 0) {
-			close(fd);
-			fd = -1;
-		}
+	if (fd != -1 && !copy(s, fd)) {
+		close(fd);
+		fd = -1;
+	}
 	if (fd == -1)
 		return false;
 	close(s->fd);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bail.h"
 #include "buf.h"
 #include "wire.h"
 
@@ -134,6 +135,8 @@ talk(const char *words)
 
 	buf_init(&b, TALK_MAX);
 	talk_add(&b, words, 0);
+	if (b.failed)
+		bail();
 	return b;
 }
 

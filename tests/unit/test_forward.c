@@ -94,7 +94,7 @@ backend_open(struct backend *k, bool tcp, unsigned keep)
 	backend_listen(k, tcp);
 	k->b = forward_backend_new(k->address, keep);
 	if (k->b == NULL)
-		abort();
+		bail();
 }
 
 static void
@@ -129,7 +129,7 @@ let_in(struct backend *k)
 	if (io_wait(k->listener, POLLIN, io_now() + LONG) <= 0 ||
 	    (k->fd = accept4(k->listener, NULL, NULL,
 		 SOCK_CLOEXEC | SOCK_NONBLOCK)) == -1)
-		abort();
+		bail();
 }
 
 /* Adds what has come; false where there is nothing. */
@@ -149,7 +149,7 @@ say_bytes(struct backend *k, struct span s)
 		ssize_t n = send(k->fd, s.p, s.n, MSG_NOSIGNAL);
 
 		if (n <= 0)
-			abort();
+			bail();
 		s = span_skip(s, (size_t)n);
 	}
 }
@@ -202,10 +202,28 @@ static char *const vars[] = { var_a, var_eq, var_empty, NULL };
 #define HEAD "begin:1:1:" PARAMS
 #define KEPT "begin:1:1:k" PARAMS
 
+/* These as pairs, until the next call. */
+static struct span
+params_of(char *const list[])
+{
+	static _Thread_local char room[256]; /* no thread's leak */
+	static _Thread_local struct buf b;
+
+	buf_free(&b);
+	buf_init_in(&b, 1 << 22, room, sizeof(room));
+	for (size_t i = 0; list[i] != NULL; i++) {
+		struct span name, value = span_of(list[i]);
+
+		span_cut(&value, '=', &name);
+		wire_add_pair(&b, name, value);
+	}
+	return buf_span(&b);
+}
+
 static struct forward
 start(struct backend *k, bool body)
 {
-	const struct forward_request r = { .vars = vars,
+	const struct forward_request r = { .params = params_of(vars),
 		.body = body,
 		.file = -1 };
 	struct forward f;
@@ -317,7 +335,8 @@ static void
 test_no_vars(void)
 {
 	static char *const none[] = { NULL };
-	const struct forward_request r = { .vars = none, .file = -1 };
+	const struct forward_request r = { .params = params_of(none),
+		.file = -1 };
 	struct backend k;
 	struct forward f;
 
@@ -335,8 +354,8 @@ test_no_vars(void)
 static void
 test_params(size_t size)
 {
-	char *text = malloc(size + 3), *list[] = { text, NULL };
-	const struct forward_request r = { .vars = list, .file = -1 };
+	char *text = must(malloc(size + 3)), *list[] = { text, NULL };
+	struct forward_request r = { .file = -1 };
 	struct buf params;
 	struct span rest, content;
 	struct field pair;
@@ -347,6 +366,7 @@ test_params(size_t size)
 	memset(text, 'x', size + 2);
 	text[1] = '=';
 	text[size + 2] = '\0';
+	r.params = params_of(list);
 	backend_open(&k, false, 0);
 	ok(forward_start(&f, k.b, &r) == REASON_OK, "a value of %zu bytes",
 	    size);
@@ -378,14 +398,15 @@ static void
 test_params_too_long(void)
 {
 	size_t size = 1 << 20;
-	char *text = malloc(size + 1), *list[] = { text, NULL };
-	const struct forward_request r = { .vars = list, .file = -1 };
+	char *text = must(malloc(size + 1)), *list[] = { text, NULL };
+	struct forward_request r = { .file = -1 };
 	struct backend k;
 	struct forward f;
 
 	memset(text, 'x', size);
 	text[1] = '=';
 	text[size] = '\0';
+	r.params = params_of(list);
 	backend_open(&k, false, 0);
 	ok(forward_start(&f, k.b, &r) == REASON_OVERLOADED && *f.h.note != '\0',
 	    "a megabyte of parameters: %s", f.h.note);
@@ -557,7 +578,7 @@ test_file(size_t size, bool small_buffer)
 {
 	const char *path = in_folder("body");
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	const struct forward_request r = { .vars = vars,
+	const struct forward_request r = { .params = params_of(vars),
 		.file = fd,
 		.length = size };
 	struct backend k;
@@ -568,7 +589,7 @@ test_file(size_t size, bool small_buffer)
 
 	if (write(fd, text, size) != (ssize_t)size ||
 	    write(fd, "behind", 6) != 6 || lseek(fd, 0, SEEK_SET) == -1)
-		abort();
+		bail();
 	backend_open(&k, false, 0);
 	forward_start(&f, k.b, &r);
 	let_in(&k);
@@ -600,7 +621,7 @@ static void
 test_file_cut(void)
 {
 	int fd = open(in_folder("body"), O_RDWR | O_TRUNC | O_CLOEXEC);
-	const struct forward_request r = { .vars = vars,
+	const struct forward_request r = { .params = params_of(vars),
 		.file = fd,
 		.length = 3 * SMALL };
 	struct backend k;
@@ -610,7 +631,7 @@ test_file_cut(void)
 
 	if (write(fd, text, 2 * SMALL) != 2 * SMALL ||
 	    lseek(fd, 0, SEEK_SET) == -1)
-		abort();
+		bail();
 	backend_open(&k, false, 1);
 	forward_start(&f, k.b, &r);
 	let_in(&k);
@@ -929,7 +950,8 @@ is_refused(struct forward *f, const char *name, enum reason why,
 static void
 test_refused_unix(void)
 {
-	const struct forward_request r = { .vars = vars, .file = -1 };
+	const struct forward_request r = { .params = params_of(vars),
+		.file = -1 };
 	struct backend k;
 	struct forward f;
 
@@ -954,7 +976,8 @@ test_refused_unix(void)
 static void
 test_refused_tcp(void)
 {
-	const struct forward_request r = { .vars = vars, .file = -1 };
+	const struct forward_request r = { .params = params_of(vars),
+		.file = -1 };
 	struct backend k;
 	struct forward f;
 	enum reason why;
@@ -1146,7 +1169,8 @@ test_backlog_descriptors(void)
 static void
 test_no_descriptors(void)
 {
-	const struct forward_request r = { .vars = vars, .file = -1 };
+	const struct forward_request r = { .params = params_of(vars),
+		.file = -1 };
 	struct rlimit old, none;
 	struct backend k;
 	struct forward f;
@@ -1542,7 +1566,8 @@ struct thread {
 static void *
 work(void *arg)
 {
-	const struct forward_request r = { .vars = vars, .file = -1 };
+	const struct forward_request r = { .params = params_of(vars),
+		.file = -1 };
 	struct thread *t = arg;
 
 	for (int i = 0; i < ROUNDS; i++) {
@@ -1626,7 +1651,7 @@ test_threads(void)
 
 	backend_open(&k, false, THREADS);
 	if (pipe2(fd, O_CLOEXEC) == -1)
-		abort();
+		bail();
 	s = (struct server){ .k = &k, .stop = fd[0] };
 	pthread_create(&s.thread, NULL, run_server, &s);
 	for (int i = 0; i < THREADS; i++) {

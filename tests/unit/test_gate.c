@@ -658,7 +658,7 @@ load(const char *name, const char *text, enum conf_use use)
 static void
 set_policy(struct gate_options *o, struct conf *conf)
 {
-	o->live = live_new(conf, NULL);
+	o->live = must(live_new(conf, NULL));
 	o->server = conf_server(conf);
 	if (o->live == NULL) {
 		printf("Bail out! out of memory\n");
@@ -732,6 +732,7 @@ struct request {
 	struct fake f;
 	struct gate_passage p;
 	char *vars[VARS + 2];
+	bool in_parts; /* see run() */
 };
 
 static void
@@ -742,9 +743,9 @@ request_make(struct request *r, const char *path, const char *const vars[],
 
 	memset(r, 0, sizeof(*r));
 	for (; vars != NULL && n < VARS && vars[n] != NULL; n++)
-		r->vars[n] = strdup(expand(vars[n]));
+		r->vars[n] = must(strdup(expand(vars[n])));
 	if (asprintf(&r->vars[n], "SCRIPT_NAME=%s", path) == -1)
-		abort();
+		bail();
 	fake_init(&r->f, r->vars, body);
 }
 
@@ -756,12 +757,27 @@ request_free(struct request *r)
 	fake_free(&r->f);
 }
 
+/* As a server does it, which has no thread for a backend that is silent. */
+static void
+run_in_parts(struct gate *g, struct request *r, unsigned slot)
+{
+	struct exchange_await what;
+	enum exchange_need need = gate_begin(g, &r->f.x, &r->p, slot, &what);
+
+	while (need == EXCHANGE_AWAITS && fake_await(&r->f, &what))
+		need = gate_resume(g, slot, &what);
+	if (need != EXCHANGE_DONE)
+		gate_wait(g, slot);
+}
+
 static bool
 run(struct gate *g, struct request *r, unsigned slot)
 {
 	bool enters = gate_enter(g, &r->f.x, &r->p);
 
-	if (enters)
+	if (enters && r->in_parts)
+		run_in_parts(g, r, slot);
+	else if (enters)
 		gate_run(g, &r->f.x, &r->p, slot);
 	gate_linger(g, slot, r->f.x.stop);
 	return enters;
@@ -814,7 +830,7 @@ test_leave(struct gate *g)
 	new_log();
 	request_make(&r, "/ok", vars, SPAN(""));
 	ok(gate_enter(g, &r.f.x, &r.p), "one that has to wait");
-	gate_leave(g, &r.f.x, &r.p, true);
+	gate_leave(g, &r.f.x, &r.p, REASON_BUSY);
 	is_span(buf_span(&r.f.sent), own_answer(REASON_BUSY, ALLOW, false),
 	    "… too long");
 	is_span(span_of(only_line()), "allow 503 busy" LOGGED "ok" CLAIMS,
@@ -825,7 +841,7 @@ test_leave(struct gate *g)
 	new_log();
 	request_make(&r, "/ok", vars, SPAN(""));
 	gate_enter(g, &r.f.x, &r.p);
-	gate_leave(g, &r.f.x, &r.p, false);
+	gate_leave(g, &r.f.x, &r.p, REASON_CLIENT_GONE);
 	ok(r.f.finishes == 0 && r.f.sent.n == 0, "… and leaves");
 	is_span(span_of(only_line()), "allow - client-gone" LOGGED "ok" CLAIMS,
 	    "… and is logged");
@@ -953,7 +969,7 @@ test_threads(struct gate *g)
 	for (unsigned i = 0; i < SLOTS; i++) {
 		t[i] = (struct thread){ .g = g, .slot = i };
 		if (pthread_create(&t[i].thread, NULL, work, &t[i]) != 0)
-			abort();
+			bail();
 	}
 	for (unsigned i = 0; i < SLOTS; i++) {
 		pthread_join(t[i].thread, NULL);
@@ -983,7 +999,7 @@ backend_hear(struct backend *k, int fd)
 
 	do {
 		if (io_wait(fd, POLLIN, io_now() + 60000) <= 0)
-			abort();
+			bail();
 		n = read(fd, buf_room(&k->bytes, 65536), 65536);
 		k->bytes.n += n > 0 ? (size_t)n : 0;
 		seen = buf_span(&k->bytes);
@@ -998,7 +1014,7 @@ static int
 backend_let_in(struct backend *k)
 {
 	if (io_wait(k->listener, POLLIN, io_now() + 60000) <= 0)
-		abort();
+		bail();
 	return accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
@@ -1038,7 +1054,7 @@ backend_start(struct backend *k, const char *says)
 	*k = (struct backend){ .says = span_of(says) };
 	k->listener = io_listen(&o, fault, sizeof(fault));
 	if (k->listener == -1)
-		abort();
+		bail();
 	buf_init(&k->heard, TALK_MAX);
 	buf_init(&k->bytes, TALK_MAX);
 }
@@ -1047,7 +1063,7 @@ static void
 backend_run(struct backend *k)
 {
 	if (pthread_create(&k->thread, NULL, backend_work, k) != 0)
-		abort();
+		bail();
 }
 
 static void
@@ -1218,7 +1234,7 @@ less_ids(const struct buf *errors)
 }
 
 static void
-test_forward_case(struct gate *g, const struct forward_case *c)
+test_forward_case(struct gate *g, const struct forward_case *c, bool in_parts)
 {
 	const char *heard =
 	    c->heard == NULL ? ASKED(GET "," V2, "") " stdin:1" : c->heard;
@@ -1231,11 +1247,12 @@ test_forward_case(struct gate *g, const struct forward_case *c)
 	k.raw = c->raw;
 	backend_run(&k);
 	request_make(&r, "/forward", c->vars, c->body);
+	r.in_parts = in_parts;
 	if (c->gone)
 		fake_leave(&r.f);
 	ok(run(g, &r, 0) && r.f.finishes == !c->broken &&
 		r.f.status == c->status && r.f.cuts == (c->broken && !c->gone),
-	    "forward: %s", c->name);
+	    "forward%s: %s", in_parts ? ", in parts" : "", c->name);
 	pthread_join(k.thread, NULL);
 	is_span(buf_span(&r.f.sent),
 	    c->sent != NULL ? c->sent : own_answer(c->own, ALLOW, false),
@@ -1254,7 +1271,7 @@ test_forward_spool(struct gate *g)
 {
 	static const char *const vars[] = { POST, V2, NULL };
 	static char text[300000];
-	struct span rest, content;
+	struct span rest, content, heard;
 	unsigned type, id;
 	struct backend k;
 	struct request r;
@@ -1273,9 +1290,9 @@ test_forward_spool(struct gate *g)
 		same += type == WIRE_STDIN && content.n > 0 &&
 		    memcmp(content.p, text, content.n) != 0;
 	}
+	heard = buf_span(&k.heard);
 	ok(n == sizeof(text) && same == 0 &&
-		memmem(k.heard.p, k.heard.n, "CONTENT_LENGTH=300000 ", 22) !=
-		    NULL,
+		memmem(heard.p, heard.n, "CONTENT_LENGTH=300000 ", 22) != NULL,
 	    "a long body of unknown length arrives");
 	is_span(buf_span(&r.f.sent), TEXT "body", "… and is answered");
 	request_free(&r);
@@ -1327,7 +1344,7 @@ ask_all(struct gate *g, struct backend *k, int fd[])
 	for (unsigned i = 0; i < ALIKE; i++) {
 		a[i] = (struct asker){ .g = g, .slot = i };
 		if (pthread_create(&a[i].thread, NULL, ask_once, &a[i]) != 0)
-			abort();
+			bail();
 	}
 	for (unsigned i = 0; i < ALIKE; i++) {
 		fd[i] = backend_let_in(k);
@@ -1424,7 +1441,7 @@ static void
 replace_policy(const struct gate_options *o, const char *name, const char *text)
 {
 	if (!live_replace(o->live, load(name, text, CONF_FOR_SERVER)))
-		abort();
+		bail();
 }
 
 /* Between gate_enter() and gate_run() it may wait, and policies come and go. */
@@ -1500,7 +1517,8 @@ test_exchange_leave(struct gate_options o)
 		gate_enter(g, &r.f.x, &r.p);
 		replace_policy(&o, "after.ini", after_text);
 		new_log();
-		gate_leave(g, &r.f.x, &r.p, busy);
+		gate_leave(g, &r.f.x, &r.p,
+		    busy ? REASON_BUSY : REASON_CLIENT_GONE);
 		is_span(span_of(only_line()),
 		    busy ? "allow 503 busy" LOGGED "one" CLAIMS :
 			   "allow - client-gone" LOGGED "one" CLAIMS,
@@ -1563,7 +1581,7 @@ cgi_output(const struct gate_options *o, const char *path)
 	pid_t pid;
 
 	if (pipe2(fd, O_CLOEXEC) == -1)
-		abort();
+		bail();
 	pid = fork();
 	if (pid == 0) {
 		static const char *const vars[] = { "REQUEST_METHOD=GET", V2,
@@ -1576,8 +1594,10 @@ cgi_output(const struct gate_options *o, const char *path)
 		dup2(fd[1], STDOUT_FILENO);
 		request_make(&r, path, vars, SPAN(""));
 		cgi_init(&c, r.vars, 0);
-		if (gate_enter(g, &c.x, &p))
+		if (gate_enter(g, &c.x, &p)) {
+			cgi_begin(&c);
 			gate_run(g, &c.x, &p, 0);
+		}
 		gate_linger(g, 0, -1);
 		_exit(0);
 	}
@@ -1674,8 +1694,10 @@ main(void)
 	test_outlive(g);
 	test_ids(g);
 	test_threads(g);
-	for (size_t i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++)
-		test_forward_case(g, &forwards[i]);
+	for (size_t i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++) {
+		test_forward_case(g, &forwards[i], false);
+		test_forward_case(g, &forwards[i], true);
+	}
 	test_forward_spool(g);
 	test_keeps(o);
 	test_keep_reload(o);

@@ -84,13 +84,13 @@ open_gate(const char *path)
 		printf("Bail out! the policy does not load\n");
 		exit(1);
 	}
-	o.metrics = metrics_new();
-	o.live = live_new(conf, o.metrics);
+	o.metrics = must(metrics_new());
+	o.live = must(live_new(conf, o.metrics));
 	o.server = conf_server(conf);
 	o.slots = 1;
 	g = gate_new(&o);
 	if (g == NULL)
-		abort();
+		bail();
 }
 
 static void
@@ -112,7 +112,7 @@ request_make(struct request *r, const char *const vars[])
 {
 	memset(r, 0, sizeof(*r));
 	for (size_t n = 0; n < VARS && vars[n] != NULL; n++)
-		r->vars[n] = strdup(vars[n]);
+		r->vars[n] = must(strdup(vars[n]));
 	fake_init(&r->f, r->vars, SPAN(""));
 }
 
@@ -237,7 +237,8 @@ test_left(void)
 		request_make(&r, vars);
 		gate_enter(g, &r.f.x, &r.p);
 		ok(count(NULL) == all, "one that waits is not counted yet");
-		gate_leave(g, &r.f.x, &r.p, busy);
+		gate_leave(g, &r.f.x, &r.p,
+		    busy ? REASON_BUSY : REASON_CLIENT_GONE);
 		ok(count(labels[busy]) == 1 && count(NULL) == all + 1,
 		    "… but as it leaves");
 		request_free(&r);
@@ -394,9 +395,10 @@ begin_long(struct request *r)
 
 	request_make(r, vars);
 	folder_file("log", "", 0600);
-	ok(gate_enter(g, &r->f.x, &r->p) && r->f.finishes == 0 &&
-		r->f.sent.n == 0,
-	    "a long one waits for a slot");
+	if (!ok(gate_enter(g, &r->f.x, &r->p) && r->f.finishes == 0 &&
+		    r->f.sent.n == 0,
+		"a long one waits for a slot"))
+		bail();
 }
 
 static void
@@ -429,7 +431,7 @@ test_long_busy(void)
 	struct request r;
 
 	begin_long(&r);
-	gate_leave(g, &r.f.x, &r.p, true);
+	gate_leave(g, &r.f.x, &r.p, REASON_BUSY);
 	ok(r.f.finishes == 1 &&
 		span_starts(buf_span(&r.f.sent), SPAN("Status: 503 ")),
 	    "… too long: it is told so");
@@ -437,7 +439,7 @@ test_long_busy(void)
 	    "… which is neither logged nor counted");
 	request_free(&r);
 	begin_long(&r);
-	gate_leave(g, &r.f.x, &r.p, false);
+	gate_leave(g, &r.f.x, &r.p, REASON_CLIENT_GONE);
 	ok(r.f.finishes == 0 && r.f.sent.n == 0, "… and leaves");
 	ok(*folder_text("log") == '\0', "… and that is not logged");
 	request_free(&r);

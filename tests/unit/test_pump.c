@@ -347,7 +347,7 @@ make(struct run *r, const struct pump_case *c)
 		.limits = &r->limits,
 		.body = c->length == 0 ? c->body : c->length,
 		.id = 0x2a,
-		.room = malloc(PUMP_ROOM) };
+		.room = must(malloc(PUMP_ROOM)) };
 }
 
 static void
@@ -359,7 +359,7 @@ start(struct run *r, const char *script, bool head, int null)
 		.nadd = 1,
 		.head_only = head,
 		.max_header = 65536 };
-	char *words = strdup(script);
+	char *words = must(strdup(script));
 	char *argv[] = { sh, option, words, NULL }, *vars[] = { path, NULL };
 	const struct spawn_command command = { .file = "/bin/sh",
 		.argv = argv,
@@ -368,7 +368,7 @@ start(struct run *r, const char *script, bool head, int null)
 		.in = r->job.body > 0 ? -1 : null };
 
 	if (spawn_start(&command, cells, &r->child) == -1)
-		abort();
+		bail();
 	r->group = r->child.pid;
 	reply_init(&r->reply, &rules);
 	free(words);
@@ -417,7 +417,9 @@ static bool
 is_result(const struct run *r, const struct pump_case *c)
 {
 	const struct pump_result *got = &r->result;
-	bool same = got->why == c->why && got->begun == c->begun &&
+	/* one that is whole may have begun, or be all for the end */
+	bool same = got->why == c->why &&
+	    (got->begun == c->begun || got->why == REASON_OK) &&
 	    is_detail(got->detail, c->detail) &&
 	    (r->child.pid != 0 || (unsigned)r->child.status == c->status) &&
 	    (r->child.pid == 0 || c->status == 0);
@@ -430,8 +432,20 @@ is_result(const struct run *r, const struct pump_case *c)
 	return same;
 }
 
+enum { LONG = 10000 }; /* as a hold: longer than any of the quick ones */
+
+/* What finish() would send. */
+static void
+take_rest(struct run *r)
+{
+	if (r->result.why != REASON_OK)
+		return;
+	buf_add_span(&r->f.sent, r->result.rest[0]);
+	buf_add_span(&r->f.sent, r->result.rest[1]);
+}
+
 static bool
-run_case(const struct pump_case *c)
+run_case(const struct pump_case *c, unsigned hold)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct run r;
@@ -441,7 +455,9 @@ run_case(const struct pump_case *c)
 	stopping = &r;
 	signal(SIGUSR1, c->stop == 0 ? SIG_DFL : on_ready);
 	start(&r, c->script, c->head, null);
+	r.job.hold = hold;
 	r.result = pump_run(&r.job);
+	take_rest(&r);
 	same = is_result(&r, c) && is_sent(&r, c) &&
 	    is_text(&r.f.errors, c->errors == NULL ? "" : c->errors,
 		"errors") &&
@@ -450,6 +466,69 @@ run_case(const struct pump_case *c)
 	close(null);
 	signal(SIGUSR1, SIG_DFL);
 	return same;
+}
+
+struct hold_case {
+	const char *name, *script;
+	unsigned hold;
+	enum reason why;
+	bool begun;
+	const char *sent; /* before the end; NULL: whatever */
+	const char *all;  /* and with it; NULL: whatever */
+};
+
+static const struct hold_case holds[] = {
+	{ .name = "an answer in pieces waits for its end, and is one",
+	    .script = PRINT "printf one; printf two; sleep 0.05; printf three",
+	    .hold = LONG,
+	    .sent = "",
+	    .all = HEAD "onetwothree" },
+	{ .name = "… where that comes at once, in any case",
+	    .script = PRINT "printf one",
+	    .hold = LONG,
+	    .sent = "",
+	    .all = HEAD "one" },
+	{ .name = "… but no longer than it may",
+	    .script = PRINT "printf one; sleep 0.4; printf two",
+	    .hold = 1,
+	    .begun = true,
+	    .all = HEAD "onetwo" },
+	{ .name = "… nor when it is large",
+	    .script = PRINT "head -c 20000 /dev/zero; sleep 0.1",
+	    .hold = LONG,
+	    .begun = true },
+	{ .name = "one that is cut short has begun all the same",
+	    .script = PRINT "printf half; kill -9 $$",
+	    .hold = LONG,
+	    .why = REASON_HANDLER_DIED,
+	    .begun = true,
+	    .sent = HEAD "half",
+	    .all = HEAD "half" },
+	{ .name = "… or is shorter than it said",
+	    .script = "printf 'Content-Length: 9\n\nhalf'",
+	    .hold = LONG,
+	    .why = REASON_HANDLER_BAD_ANSWER,
+	    .begun = true },
+};
+
+static void
+test_hold(const struct hold_case *h)
+{
+	const struct pump_case plain = { .timeout = 60, .send_timeout = 60 };
+	struct run r;
+	bool same;
+
+	make(&r, &plain);
+	start(&r, h->script, false, STDIN_FILENO);
+	r.job.hold = h->hold;
+	r.result = pump_run(&r.job);
+	same = r.result.why == h->why && r.result.begun == h->begun &&
+	    (r.f.sends > 0) == h->begun &&
+	    (h->sent == NULL || is_text(&r.f.sent, h->sent, "sent"));
+	take_rest(&r);
+	ok(same && (h->all == NULL || is_text(&r.f.sent, h->all, "all")), "%s",
+	    h->name);
+	unmake(&r);
 }
 
 /* Errors beyond all measure hold up nobody, and are counted (E68). */
@@ -465,6 +544,7 @@ test_error_flood(void)
 	    "head -c 1000000 /dev/zero | tr '\\0' e >&2; " PRINT "printf body",
 	    false, STDIN_FILENO);
 	r.result = pump_run(&r.job);
+	take_rest(&r);
 	all = buf_span(&r.f.errors);
 	ok(r.result.why == REASON_OK && is_text(&r.f.sent, HEAD "body", "sent"),
 	    "a flood of errors");
@@ -490,7 +570,7 @@ test_not_started(void)
 
 	make(&r, &c);
 	if (spawn_start(&command, cells, &r.child) == -1)
-		abort();
+		bail();
 	r.group = r.child.pid;
 	reply_init(&r.reply, &rules);
 	r.result = pump_run(&r.job);
@@ -961,7 +1041,7 @@ script_make(struct script *s, const struct script_case *c, bool unseen)
 	int fd[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
-		abort();
+		bail();
 	*s = (struct script){ .c = c,
 		.unseen = unseen,
 		.socket = fd[0],
@@ -1025,8 +1105,27 @@ is_rest(const struct pump_result *got, const char *want)
 	return same;
 }
 
+/* As a server does it, which has no thread for a handler that is silent. */
+static struct pump_result
+run_in_parts(struct run *r)
+{
+	struct pump *p = must(pump_new());
+	struct exchange_await what;
+	enum exchange_need need = pump_begin(p, &r->job, &what);
+	struct pump_result result;
+
+	while (need == EXCHANGE_AWAITS && fake_await(&r->f, &what))
+		need = pump_resume(p, &what);
+	result = pump_end(p);
+	pump_free(p);
+	return result;
+}
+
+/* What a script is run with: which of them is the i-th time. */
+enum { UNSEEN = 1, IN_PARTS = 2, WAYS = 4 };
+
 static bool
-run_script(const struct script_case *c, bool unseen)
+run_script(const struct script_case *c, size_t how)
 {
 	static const struct field vary = { { "Vary", 4 }, { "Origin", 6 } };
 	const struct reply_rules rules = { .add = &vary,
@@ -1048,10 +1147,10 @@ run_script(const struct script_case *c, bool unseen)
 	r.job.body = c->length > 0 ? c->length : r.f.rest.n;
 	if (c->waits_for_stop)
 		fake_stop(&r.f, SIGTERM);
-	script_make(&s, c, unseen);
+	script_make(&s, c, how & UNSEEN);
 	r.job.handler = &s.h;
 	reply_init(&r.reply, &rules);
-	r.result = pump_run(&r.job);
+	r.result = how & IN_PARTS ? run_in_parts(&r) : pump_run(&r.job);
 	same = is_scripted_result(&r, &s) &&
 	    is_text(&r.f.sent, c->sent, "sent") &&
 	    (c->why != REASON_OK || is_rest(&r.result, c->rest)) &&
@@ -1145,15 +1244,15 @@ run_flood(size_t stopped)
 static bool
 slow_case(size_t i)
 {
-	return run_case(&slow[i]);
+	return run_case(&slow[i], PUMP_HOLD);
 }
 
 static bool
 slow_script(size_t i)
 {
-	const struct script_case *c = &scripts[i / 2];
+	const struct script_case *c = &scripts[i / WAYS];
 
-	return !c->slow || run_script(c, i % 2);
+	return !c->slow || run_script(c, i % WAYS);
 }
 
 enum {
@@ -1165,7 +1264,7 @@ enum {
 static void
 run_slow(bool (*run)(size_t i), size_t n, bool good[])
 {
-	pid_t pid[SLOW + 2 * SCRIPTS];
+	pid_t pid[SLOW + WAYS * SCRIPTS];
 
 	fflush(stdout);
 	for (size_t i = 0; i < n; i++) {
@@ -1207,14 +1306,15 @@ test_slow(void)
 static void
 test_scripts(void)
 {
-	bool good[2 * SCRIPTS];
+	bool good[WAYS * SCRIPTS];
 
-	run_slow(slow_script, 2 * SCRIPTS, good);
-	for (size_t i = 0; i < 2 * SCRIPTS; i++) {
-		const struct script_case *c = &scripts[i / 2];
+	run_slow(slow_script, WAYS * SCRIPTS, good);
+	for (size_t i = 0; i < WAYS * SCRIPTS; i++) {
+		const struct script_case *c = &scripts[i / WAYS];
 
-		ok(c->slow ? good[i] : run_script(c, i % 2), "%s%s", c->name,
-		    i % 2 ? ", unseen" : "");
+		ok(c->slow ? good[i] : run_script(c, i % WAYS), "%s%s%s",
+		    c->name, i & UNSEEN ? ", unseen" : "",
+		    i & IN_PARTS ? ", in parts" : "");
 	}
 }
 
@@ -1234,7 +1334,10 @@ main(void)
 	cells = spawn_cells(1);
 	log_open("test", in_folder("log"), LOG_INFO);
 	for (size_t i = 0; i < sizeof(quick) / sizeof(quick[0]); i++)
-		ok(run_case(&quick[i]), "%s", quick[i].name);
+		ok(run_case(&quick[i], 0) && run_case(&quick[i], LONG), "%s",
+		    quick[i].name);
+	for (size_t i = 0; i < sizeof(holds) / sizeof(holds[0]); i++)
+		test_hold(&holds[i]);
 	test_error_flood();
 	test_not_started();
 	test_scripts();

@@ -2,13 +2,16 @@
  * serve: a server in a process of its own, with a gate that does what the
  * request says, and this process as its web servers.
  */
+#include "conn.h"
 #include "serve.h"
 
 #include <linux/sockios.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -38,13 +41,23 @@ event(char letter)
 }
 
 /* What the request wants: its variable DO. */
-static const char *
-wish(const struct exchange *x)
+static struct span
+wish(struct exchange *x)
 {
-	for (size_t i = 0; x->vars[i] != NULL; i++)
-		if (strncmp(x->vars[i], "DO=", 3) == 0)
-			return x->vars[i] + 3;
-	return "answer";
+	const struct conn *c = (struct conn *)x;
+	const struct vars vars = { .pairs = buf_span(&c->screen.params) };
+	struct var v;
+
+	for (size_t at = 0; vars_next(&vars, &at, &v);)
+		if (span_eq(v.name, SPAN("DO")))
+			return v.value;
+	return SPAN("answer");
+}
+
+static bool
+wants(struct exchange *x, const char *what)
+{
+	return span_eq(wish(x), span_of(what));
 }
 
 static void
@@ -73,21 +86,52 @@ say_vars(struct exchange *x)
 	buf_free(&b);
 }
 
+/* The other end of a handler that is awaited, or of one that is stuck. */
+static int handler;
+
+static char
+handler_says(void)
+{
+	char word = 0;
+
+	return read(handler, &word, 1) == 1 ? word : 0;
+}
+
+/* How often somebody was at the door, and how often all was at rest. */
+static struct {
+	atomic_uint accepts, rests;
+	atomic_bool full; /* no descriptor is left */
+} * counts;
+
+/* Takes the place of the library's. */
+int
+accept4(int fd, __SOCKADDR_ARG a, socklen_t *restrict n, int flags)
+{
+	atomic_fetch_add(&counts->accepts, 1);
+	if (counts->full) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_accept4, fd, a.__sockaddr__, n, flags);
+}
+
 static enum serve_entered
 enter(void *ctx, struct exchange *x, void *passage)
 {
-	const char *w = wish(x);
-
 	(void)ctx;
-	if (*(char *)passage != 0) /* not zeroed */
+	if (wants(x, "stuck")) { /* which it promises not to be */
+		event('s');
+		handler_says();
+		say_end(x, "was stuck");
+		return SERVE_ANSWERED;
+	}
+	if (*(char *)passage != 0 || x->vars != NULL) /* not zeroed */
 		_exit(98);
 	*(char *)passage = PASSAGE;
-	if (strcmp(w, "answer") != 0 && strcmp(w, "vars") != 0)
-		return SERVE_NEEDS_HANDLER;
-	if (strcmp(w, "vars") == 0)
-		say_vars(x);
-	else
-		say_end(x, "answered");
+	if (!wants(x, "answer"))
+		return wants(x, "vars") ? SERVE_NEEDS_STRINGS :
+					  SERVE_NEEDS_HANDLER;
+	say_end(x, "answered");
 	return SERVE_ANSWERED;
 }
 
@@ -148,25 +192,49 @@ say_much(struct exchange *x)
 	say_end(x, "");
 }
 
+enum { SLOTS = 8 };
+
+/* What has which slot. */
+static struct exchange *at_work[SLOTS];
+
+/* An awaited handler that needs a thread after all. */
 static void
-run(void *ctx, struct exchange *x, void *passage, unsigned slot)
+wait_handler(struct exchange *x)
 {
 	struct buf b;
 
+	event('w');
+	buf_init(&b, TALK_MAX);
+	if (wants(x, "mute"))
+		say_end(x, "no word");
+	else if (wait_word(x, 0) && take_body(x, &b))
+		say_end(x, "a thread's");
+	else
+		event('x');
+	buf_free(&b);
+}
+
+static void
+run(void *ctx, unsigned slot)
+{
+	struct exchange *x = at_work[slot];
+	struct buf b;
+
 	(void)ctx;
-	(void)slot;
-	if (*(char *)passage != PASSAGE)
-		_exit(97);
+	if (wants(x, "await") || wants(x, "mute")) {
+		wait_handler(x);
+		return;
+	}
 	event('r');
 	buf_init(&b, TALK_MAX);
-	if (strcmp(wish(x), "much") == 0)
+	if (wants(x, "much"))
 		say_much(x);
-	else if (strcmp(wish(x), "deaf") == 0)
+	else if (wants(x, "deaf"))
 		say_end(x, "deaf");
-	else if (strcmp(wish(x), "linger") == 0) {
+	else if (wants(x, "linger")) {
 		lingers = true;
 		say_end(x, "lingers");
-	} else if (strcmp(wish(x), "break") == 0)
+	} else if (wants(x, "break"))
 		;
 	else if (take_body(x, &b)) {
 		struct span v = buf_span(&b);
@@ -175,6 +243,48 @@ run(void *ctx, struct exchange *x, void *passage, unsigned slot)
 	} else
 		event('x');
 	buf_free(&b);
+}
+
+/* In the slot is a request whose handler has something to say, or nothing. */
+static enum exchange_need
+resume(void *ctx, unsigned slot, struct exchange_await *out)
+{
+	struct exchange *x = at_work[slot];
+
+	(void)ctx;
+	*out = (struct exchange_await){ .fd = handler };
+	switch (handler_says()) {
+	case 'm':
+		event('m');
+		return EXCHANGE_AWAITS;
+	case 'w':
+		return EXCHANGE_WAITS;
+	default:
+		say_end(x, "awaited");
+		return EXCHANGE_DONE;
+	}
+}
+
+static enum exchange_need
+begin(void *ctx, struct exchange *x, void *passage, unsigned slot,
+    struct exchange_await *out)
+{
+	(void)ctx;
+	if (*(char *)passage != PASSAGE || slot >= SLOTS)
+		_exit(97);
+	if ((x->vars != NULL) != wants(x, "vars"))
+		_exit(95);
+	at_work[slot] = x;
+	if (wants(x, "vars")) {
+		say_vars(x);
+		return EXCHANGE_DONE;
+	}
+	if (!wants(x, "await") && !wants(x, "mute"))
+		return EXCHANGE_WAITS;
+	*out = (struct exchange_await){ .fd = handler,
+		.until = wants(x, "mute") ? io_now() + 300 : 0 };
+	event('a');
+	return EXCHANGE_AWAITS;
 }
 
 static void
@@ -199,6 +309,13 @@ leave(void *ctx, struct exchange *x, void *passage, enum serve_leave why)
 		say_end(x, "busy");
 }
 
+static void
+rest(void *ctx)
+{
+	(void)ctx;
+	atomic_fetch_add(&counts->rests, 1);
+}
+
 static unsigned
 kill_grace(void *ctx)
 {
@@ -211,10 +328,11 @@ kill_grace(void *ctx)
 struct server {
 	pid_t pid;
 	int events;
+	int handler; /* the other end of it */
 	char path[108];
 };
 
-struct wants {
+struct wanted {
 	unsigned threads, queue, queue_timeout, head_timeout, idle_timeout;
 	unsigned stop_grace;
 	unsigned descriptors; /* that it may have; 0: as many as it likes */
@@ -222,7 +340,7 @@ struct wants {
 };
 
 static int
-serve(const struct wants *w, int listener)
+serve(const struct wanted *w, int listener)
 {
 	const struct span list = span_of(w->peers);
 	struct serve_options o = { .listeners = &listener,
@@ -235,9 +353,12 @@ serve(const struct wants *w, int listener)
 		.stop_grace = w->stop_grace,
 		.gate = { .passage_size = 100,
 		    .enter = enter,
-		    .run = run,
+		    .begin = begin,
+		    .resume = resume,
+		    .wait = run,
 		    .linger = linger,
 		    .leave = leave,
+		    .rest = rest,
 		    .kill_grace = kill_grace } };
 	struct peers peers;
 	char fault[128];
@@ -257,12 +378,12 @@ serve(const struct wants *w, int listener)
 }
 
 static void
-start(struct server *s, struct wants w)
+start(struct server *s, struct wanted w)
 {
 	static unsigned count;
 	struct io_listen o = { .mode = 0600 };
 	char name[32], address[160], fault[128];
-	int fd[2], listener;
+	int fd[2], ends[2], listener;
 	sigset_t all, old;
 
 	snprintf(name, sizeof(name), "s%u", count++);
@@ -270,20 +391,27 @@ start(struct server *s, struct wants w)
 	snprintf(address, sizeof(address), "unix:%s", s->path);
 	o.address = address;
 	listener = io_listen(&o, fault, sizeof(fault));
-	if (listener == -1 || pipe2(fd, O_CLOEXEC) == -1)
-		abort();
+	if (listener == -1 || pipe2(fd, O_CLOEXEC) == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
+		bail();
+	counts->accepts = counts->rests = 0;
+	counts->full = false;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old); /* so that none is early */
 	s->pid = fork();
 	if (s->pid == 0) {
 		close(fd[0]);
+		close(ends[0]);
 		events = fd[1];
+		handler = ends[1];
 		exit(serve(&w, listener));
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(listener);
 	close(fd[1]);
+	close(ends[1]);
 	s->events = fd[0];
+	s->handler = ends[0];
 }
 
 /* The next event's letter; 0 where there is none any more. */
@@ -305,6 +433,7 @@ ended(struct server *s)
 
 	waitpid(s->pid, &status, 0);
 	close(s->events);
+	close(s->handler);
 	return status;
 }
 
@@ -328,7 +457,7 @@ call(const struct server *s)
 
 	memcpy(a.sun_path, s->path, sizeof(s->path));
 	if (fd == -1)
-		abort();
+		bail();
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == -1) {
 		close(fd);
 		return -1;
@@ -414,7 +543,7 @@ is_closed(int fd, const char *name)
 	"begin:" id ":1:k params:" id ":DO=" what " params:" id " "
 #define SAYS(id, what) "stdout:" id ":" what " stdout:" id " end:" id ":0:0"
 
-static const struct wants usual = { .threads = 2,
+static const struct wanted usual = { .threads = 2,
 	.queue = 2,
 	.queue_timeout = 60,
 	.head_timeout = 60,
@@ -472,7 +601,7 @@ static void
 test_long_head(struct server *s, size_t size, bool good)
 {
 	struct buf b, pairs;
-	char *text = malloc(size);
+	char *text = must(malloc(size));
 	int fd = call(s);
 
 	memset(text, 'x', size);
@@ -561,7 +690,7 @@ static void
 test_unread_body(struct server *s, const char *what, size_t size)
 {
 	struct buf b;
-	char *text = calloc(1, size);
+	char *text = must(calloc(1, size));
 	int fd = call(s);
 
 	buf_init(&b, TALK_MAX);
@@ -725,7 +854,7 @@ test_queue(void)
 static void
 test_busy(void)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int fd[2], other;
 
@@ -756,7 +885,7 @@ test_busy(void)
 static void
 test_parked(void)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int run_fd, fd;
 
@@ -783,7 +912,7 @@ test_parked(void)
 static void
 test_linger(void)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int fd, other;
 	char one, two;
@@ -809,12 +938,132 @@ test_linger(void)
 	ok(ended(&s) == 0, "… and the server ends");
 }
 
+/* --- handlers that are silent --- */
+
+/* The handler says a word of one letter. */
+static void
+handler_say(struct server *s, char word)
+{
+	if (write(s->handler, &word, 1) != 1)
+		bail();
+}
+
+static void
+test_await(void)
+{
+	struct wanted w = usual;
+	struct server s;
+	int fd, other;
+
+	w.threads = 1;
+	start(&s, w);
+	fd = call(&s);
+	for (int i = 0; i < 3; i++) {
+		say(fd, ASK("1", "await") "stdin:1");
+		ok(happened(&s) == 'a', "a handler is awaited");
+		handler_say(&s, 'm');
+		ok(happened(&s) == 'm', "… and goes on being");
+		handler_say(&s, '.');
+		hears(fd, SAYS("1", "awaited"), "… until it answers");
+	}
+	say(fd, ASK("1", "await") "stdin:1");
+	ok(happened(&s) == 'a', "one more");
+	other = call(&s);
+	say(other, ASK("1", "await") "stdin:1");
+	handler_say(&s, '.');
+	hears(fd, SAYS("1", "awaited"), "it answers");
+	ok(happened(&s) == 'a', "… and who was parked is next");
+	handler_say(&s, 'w');
+	ok(happened(&s) == 'w', "it needs a thread after all");
+	say(other, "stdin:1");
+	hears(other, SAYS("1", "a thread's"), "… and has one");
+	close(fd);
+	close(other);
+	stop(&s);
+}
+
+static void
+test_await_ends(void)
+{
+	struct server s;
+	int fd;
+
+	start(&s, usual);
+	fd = call(&s);
+	say(fd, ASK("1", "mute") "stdin:1");
+	ok(happened(&s) == 'a' && happened(&s) == 'w',
+	    "one that is silent for too long is waited for");
+	hears(fd, SAYS("1", "no word"), "… and answered for");
+	say(fd, ASK("2", "await"));
+	ok(happened(&s) == 'a', "a handler is awaited");
+	say(fd, "abort:2");
+	ok(happened(&s) == 'w' && happened(&s) == 'x',
+	    "its request is given up, which is seen (E78)");
+	hears(fd, "end:2:0:0", "… and confirmed");
+	say(fd, ASK("3", "await") "stdin:3");
+	ok(happened(&s) == 'a', "a handler is awaited");
+	close(fd);
+	ok(happened(&s) == 'w' && happened(&s) == 'x',
+	    "its client goes, which is seen (E77)");
+	stop(&s);
+}
+
+/* More are due at once than have ever waited for an event. */
+static void
+test_await_killed(void)
+{
+	enum { N = 3 };
+	struct wanted w = usual;
+	struct server s;
+	int fd[N];
+
+	w.threads = N;
+	w.stop_grace = 1;
+	start(&s, w);
+	for (int i = 0; i < N; i++) {
+		fd[i] = call(&s);
+		say(fd[i], ASK("1", "await") "stdin:1");
+		ok(happened(&s) == 'a', "a handler is awaited");
+	}
+	kill(s.pid, SIGTERM);
+	for (int i = 0; i < N; i++)
+		is_closed(fd[i], "it is ended when stop_grace is over");
+	ok(ended(&s) == 0, "… and the server ends");
+}
+
+/* Nobody who waits for events is to be stuck; but what if it is? */
+static void
+test_stuck(void)
+{
+	enum { N = 3 };
+	struct server s;
+	int fd[N], other;
+
+	start(&s, usual);
+	for (int i = 0; i < N; i++) {
+		fd[i] = call(&s);
+		say(fd[i], ASK("1", "stuck") "stdin:1");
+		ok(happened(&s) == 's', "somebody is stuck");
+	}
+	other = call(&s);
+	say(other, ASK("1", "answer") "stdin:1");
+	hears(other, SAYS("1", "answered"), "… which costs nobody else");
+	close(other);
+	for (int i = 0; i < N; i++)
+		handler_say(&s, '.');
+	for (int i = 0; i < N; i++) {
+		hears(fd[i], SAYS("1", "was stuck"), "… nor itself, later");
+		close(fd[i]);
+	}
+	stop(&s);
+}
+
 /* --- clocks --- */
 
 static void
 test_head_timeout(void)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int silent, half, kept, second;
 
@@ -861,7 +1110,7 @@ test_late_end(void)
 {
 	const struct span end = SPAN("\1\5\0\1\0\0\0\0"),
 			  begin = SPAN("\1\1\0\2");
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int kept, half;
 
@@ -887,7 +1136,7 @@ test_late_end(void)
 static void
 test_idle_timeout(void)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int fd;
 
@@ -907,7 +1156,7 @@ static void
 test_descriptors(void)
 {
 	enum { N = 60 };
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int fd[N], last;
 
@@ -933,10 +1182,53 @@ test_descriptors(void)
 	stop(&s);
 }
 
+/* Nobody asks: what was kept for the next request is given back, once. */
+static void
+test_rest(void)
+{
+	struct server s;
+	int64_t began;
+
+	start(&s, usual);
+	test_requests(&s);
+	began = io_now();
+	while (counts->rests == 0 && io_now() - began < LONG)
+		poll(NULL, 0, 50);
+	ok(counts->rests == 1, "all is given back when nobody asks");
+	test_requests(&s);
+	stop(&s);
+}
+
+/* E81: a door that cannot be opened is left alone for a while. */
+static void
+test_no_spin(void)
+{
+	enum { TICKS = 4 };
+	struct server s;
+	unsigned tried;
+	int64_t began;
+	int fd;
+
+	start(&s, usual);
+	counts->full = true;
+	fd = call(&s);
+	say(fd, ASK("1", "answer") "stdin:1");
+	began = io_now();
+	while (counts->accepts < TICKS && io_now() - began < LONG)
+		poll(NULL, 0, 50);
+	tried = counts->accepts;
+	ok(tried >= TICKS && tried <= 10 + (io_now() - began) / 50,
+	    "the door is tried now and then, not all the time: %u", tried);
+	counts->full = false;
+	hears(fd, SAYS("1", "answered"), "and then they come in");
+	close(fd);
+	stop(&s);
+}
+
 static void
 test_peers(void)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	char other[16];
 	struct server s;
 	int fd;
@@ -961,7 +1253,7 @@ test_peers(void)
 static void
 test_stop(int signal)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int running, parked, idle;
 
@@ -1006,7 +1298,7 @@ test_stop_at_the_door(void)
 static void
 test_stop_grace(void)
 {
-	struct wants w = usual;
+	struct wanted w = usual;
 	struct server s;
 	int running, parked;
 
@@ -1030,16 +1322,26 @@ main(void)
 {
 	folder_make();
 	log_open("test", in_folder("log"), LOG_INFO);
+	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (counts == MAP_FAILED)
+		bail();
 	test_usual();
 	test_idle();
+	test_rest();
 	test_queue();
 	test_busy();
 	test_parked();
 	test_linger();
+	test_await();
+	test_await_ends();
+	test_await_killed();
+	test_stuck();
 	test_head_timeout();
 	test_late_end();
 	test_idle_timeout();
 	test_descriptors();
+	test_no_spin();
 	test_peers();
 	test_stop(SIGTERM);
 	test_stop(SIGINT);
