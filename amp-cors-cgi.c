@@ -4,6 +4,7 @@
  * This file knows in which way a request comes in [SPEC 5.1, 5.2], and what
  * the process is made of: policy, sockets, user, exit status.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -14,7 +15,6 @@
 #include <limits.h>
 #include <malloc.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "cgi.h"
+#include "confine.h"
 #include "forward.h"
 #include "gate.h"
 #include "io.h"
@@ -32,6 +33,7 @@
 #include "reload.h"
 #include "review.h"
 #include "serve.h"
+#include "users.h"
 #include "version.h"
 
 #define CONFIG "/etc/amp-cors/amp-cors.ini"
@@ -58,13 +60,14 @@ static void
 report(void *ctx, const struct conf_fault *fault)
 {
 	struct faults *f = ctx;
+	char room[4096]; /* for most of them, also where memory is out */
 	struct buf line;
 
 	f->errors += !fault->warning;
 	if ((f->first_alone && (fault->warning || f->errors > 1)) ||
 	    (f->no_warnings && fault->warning))
 		return;
-	buf_init(&line, 65536);
+	buf_init_in(&line, 65536, room, sizeof(room));
 	conf_fault_line(&line, fault);
 	fprintf(stderr, "%.*s\n", (int)line.n, line.p);
 	buf_free(&line);
@@ -114,6 +117,7 @@ cgi_request(struct cgi *c, struct live *live, const struct conf *conf, int argc,
 		return;
 	}
 	if (gate_enter(gate, &c->x, &passage)) {
+		cgi_begin(c);
 		gate_run(gate, &c->x, &passage, 0);
 		gate_linger(gate, 0, -1);
 	}
@@ -159,12 +163,15 @@ cgi_serve(struct cgi *c, int argc, char *argv[])
 static int
 cgi_main(int argc, char *argv[])
 {
+	static struct cgi c; /* on the stack, all its pages would be touched */
+	enum reason why;
 	struct cgienv e;
-	struct cgi c;
 	int status;
 
-	cgienv_read(environ, &e); /* faults of it are the gate's affair */
+	why = cgienv_read(environ, &e);
 	cgi_init(&c, environ, cgi_body(&e));
+	c.env = &e; /* and faults of it are the gate's affair */
+	c.env_why = why;
 	if (e.loop) { /* E20: before the policy, which a handler has not got */
 		log_errx("the handler %.*s leads back to the front",
 		    (int)e.script_filename.n, e.script_filename.p);
@@ -185,6 +192,7 @@ struct options {
 	bool check;
 	int argc; /* the handler and its arguments */
 	char **argv;
+	struct sandbox *sandbox; /* that the server is in, or NULL */
 };
 
 /* The sockets to serve, and the one that is ours to remove. */
@@ -408,9 +416,8 @@ load_peers(const struct conf_server *s, const struct door *d,
 static int
 set_groups(const struct conf_server *s, uid_t uid, gid_t gid)
 {
-	const struct passwd *pw = s->user == NULL ? NULL : getpwuid(uid);
-
-	return pw != NULL ? initgroups(pw->pw_name, gid) : setgroups(1, &gid);
+	return s->user != NULL ? users_enter_groups(uid, gid) :
+				 setgroups(1, &gid);
 }
 
 /* Gives up root for `user` and `group`, for good. */
@@ -565,6 +572,7 @@ check_handlers(const struct conf *conf, conf_report_fn *report_fn,
 			check_program(&f, &ep[i]);
 		good &= has_handler(&f, &ep[i], o->argc > 0);
 	}
+	good &= confine_agrees(conf, o->argc > 0, report_fn, report_ctx);
 	return good;
 }
 
@@ -573,7 +581,20 @@ static bool
 check_machine(const struct conf *conf, conf_report_fn *report_fn,
     void *report_ctx, void *options)
 {
-	return check_handlers(conf, report_fn, report_ctx, options, true);
+	const struct options *o = options;
+
+	return check_handlers(conf, report_fn, report_ctx, o, true) &&
+	    confine_fits(o->sandbox, conf, o->argc > 0, report_fn, report_ctx);
+}
+
+/* At a reload, of a policy that does not check. */
+static void
+blame_sandbox(const struct conf *conf, conf_report_fn *report_fn,
+    void *report_ctx, void *options)
+{
+	const struct options *o = options;
+
+	confine_blame(o->sandbox, conf, report_fn, report_ctx);
 }
 
 /* -n: says all that is wrong, as far as it can be told without the tool. */
@@ -600,14 +621,29 @@ check_alone(const struct conf *conf, const struct options *o, bool server)
 static enum serve_entered
 enter(void *gate, struct exchange *x, void *passage)
 {
-	return gate_enter(gate, x, passage) ? SERVE_NEEDS_HANDLER :
-					      SERVE_ANSWERED;
+	if (!gate_enter(gate, x, passage))
+		return SERVE_ANSWERED;
+	return gate_needs_strings(passage) ? SERVE_NEEDS_STRINGS :
+					     SERVE_NEEDS_HANDLER;
+}
+
+static enum exchange_need
+begin(void *gate, struct exchange *x, void *passage, unsigned slot,
+    struct exchange_await *out)
+{
+	return gate_begin(gate, x, passage, slot, out);
+}
+
+static enum exchange_need
+resume(void *gate, unsigned slot, struct exchange_await *out)
+{
+	return gate_resume(gate, slot, out);
 }
 
 static void
-run(void *gate, struct exchange *x, void *passage, unsigned slot)
+wait_for(void *gate, unsigned slot)
 {
-	gate_run(gate, x, passage, slot);
+	gate_wait(gate, slot);
 }
 
 static void
@@ -619,7 +655,19 @@ linger(void *gate, unsigned slot, int stop)
 static void
 leave(void *gate, struct exchange *x, void *passage, enum serve_leave why)
 {
-	gate_leave(gate, x, passage, why == SERVE_BUSY);
+	static const enum reason reasons[] = {
+		[SERVE_GONE] = REASON_CLIENT_GONE,
+		[SERVE_BUSY] = REASON_BUSY,
+		[SERVE_FAILED] = REASON_OVERLOADED,
+	};
+
+	gate_leave(gate, x, passage, reasons[why]);
+}
+
+static void
+rest(void *gate)
+{
+	gate_rest(gate);
 }
 
 /* By the policy that is in force then. */
@@ -653,9 +701,12 @@ serve(const struct reload_options *reload, const struct options *o,
 		.stop_grace = s->stop_grace,
 		.gate = { .passage_size = sizeof(struct gate_passage),
 		    .enter = enter,
-		    .run = run,
+		    .begin = begin,
+		    .resume = resume,
+		    .wait = wait_for,
 		    .linger = linger,
 		    .leave = leave,
+		    .rest = rest,
 		    .kill_grace = longest_kill_grace,
 		    .ctx = gate } };
 	struct reload *reloader = gate == NULL ? NULL : reload_start(reload);
@@ -682,9 +733,39 @@ settle_signals(void)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
+/*
+ * Whoever started us by hand has a terminal, and a process that has the same
+ * one could type into it (TIOCSTI): handlers get none.
+ */
+static void
+leave_terminal(void)
+{
+	int fd = -1;
+
+	if (getsid(0) != getpid()) /* else others of it would be hung up */
+		fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (fd == -1)
+		return;
+	ioctl(fd, TIOCNOTTY);
+	close(fd);
+}
+
+/* The last step before there are threads. */
+static bool
+enter_sandbox(struct reload_options *reload, struct options *o,
+    const struct conf *conf, const struct door *door)
+{
+	struct faults faults = { .first_alone = false };
+	bool good = confine(conf, door->path, o->argc > 0, report, &faults,
+	    &o->sandbox);
+
+	reload->confined = o->sandbox != NULL;
+	return good;
+}
+
 /* From the socket to the end of the process. */
 static int
-server_run(const struct reload_options *reload, const struct options *o,
+server_run(struct reload_options *reload, struct options *o,
     const struct conf *conf)
 {
 	const struct conf_server *s = conf_server(conf);
@@ -697,31 +778,35 @@ server_run(const struct reload_options *reload, const struct options *o,
 		return EX_CONFIG;
 	}
 	log_format(s->log_format);
+	settle_signals(); /* first: who ends us now leaves no socket behind */
+	leave_terminal();
 	if (!door_open(&door, o, s))
 		return EX_OSERR;
 	if (load_peers(s, &door, &peers) && drop_privileges(s)) {
 		check_forwards(conf); /* as whom requests will be sent */
-		settle_signals();
 		log_info("listening on %s, %u handlers", door.name, s->threads);
-		status = serve(reload, o, s, &door, &peers);
+		if (enter_sandbox(reload, o, conf, &door))
+			status = serve(reload, o, s, &door, &peers);
 	}
 	door_close(&door);
 	peers_free(&peers);
+	sandbox_free(o->sandbox);
 	return status;
 }
 
 /* From a policy that checks to the end of the process; conf goes with it. */
 static int
-server_live(struct conf *conf, const char *config, const struct options *o)
+server_live(struct conf *conf, const char *config, struct options *o)
 {
 	struct metrics *metrics = metrics_new();
 	struct reload_options reload = { .config = config,
 		.metrics = metrics,
 		.check = check_machine,
-		.ctx = (void *)o };
+		.blame = blame_sandbox,
+		.ctx = o };
 	int status = EX_OSERR;
 
-	mallopt(M_ARENA_MAX, 2); /* threads share: memory is worth more here */
+	mallopt(M_ARENA_MAX, 1); /* threads share: memory is worth more here */
 	/* what a policy gives up leaves us, however large it has been */
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	if (metrics != NULL)

@@ -12,6 +12,7 @@
 
 #include "forward.h"
 #include "io.h"
+#include "users.h"
 
 enum { CONNECT_MS = 500 };
 
@@ -91,7 +92,7 @@ answer_all(struct asuser_question q[], size_t n)
 static bool
 become(const struct asuser *u)
 {
-	int groups = u->name != NULL ? initgroups(u->name, u->gid) :
+	int groups = u->name != NULL ? users_enter_groups(u->uid, u->gid) :
 				       setgroups(1, &u->gid);
 
 	return groups == 0 && setresgid(u->gid, u->gid, u->gid) == 0 &&

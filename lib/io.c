@@ -2,19 +2,20 @@
 
 #include <sys/stat.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <netdb.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "users.h"
 
 int64_t
 io_now(void)
@@ -46,14 +47,19 @@ io_wait(int fd, short events, int64_t until)
 int
 io_hold_std(void)
 {
-	int fd;
+	struct pollfd p[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+	int closed = 0;
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= 2);
-	if (fd == -1)
+	/* the rule, and a CGI program pays for each call */
+	if (poll(p, 3, 0) == -1)
 		return -1;
-	return close(fd);
+	for (int i = 0; i < 3; i++)
+		closed += (p[i].revents & POLLNVAL) != 0;
+	/* each takes the lowest number that is free */
+	for (int i = 0; i < closed; i++)
+		if (open("/dev/null", O_RDWR) == -1)
+			return -1;
+	return 0;
 }
 
 bool
@@ -92,35 +98,28 @@ number(const char *s, unsigned *out)
 bool
 io_user(const char *name, uid_t *uid, gid_t *gid)
 {
-	struct passwd *pw = getpwnam(name);
 	unsigned n;
 
-	if (pw == NULL && number(name, &n)) {
-		*uid = n;
-		pw = getpwuid(n);
-		*gid = pw == NULL ? n : pw->pw_gid;
+	if (users_find(name, uid, gid))
 		return true;
-	}
-	if (pw == NULL)
+	if (!number(name, &n))
 		return false;
-	*uid = pw->pw_uid;
-	*gid = pw->pw_gid;
+	*uid = n;
+	if (!users_find_uid(n, gid))
+		*gid = n;
 	return true;
 }
 
 bool
 io_group(const char *name, gid_t *gid)
 {
-	struct group *gr = getgrnam(name);
 	unsigned n;
 
-	if (gr == NULL && number(name, &n)) {
-		*gid = n;
+	if (users_find_group(name, gid))
 		return true;
-	}
-	if (gr == NULL)
+	if (!number(name, &n))
 		return false;
-	*gid = gr->gr_gid;
+	*gid = n;
 	return true;
 }
 
@@ -156,7 +155,10 @@ unix_clear(const struct sockaddr_un *a, char *fault, size_t size)
 	return false;
 }
 
-/* Owner, group and mode; the socket was made with a mode of none. */
+/*
+ * Owner, group and mode; the socket was made with a mode of none.  Whoever may
+ * write in its folder can put a link in its place meanwhile.
+ */
 static bool
 unix_permit(const char *path, const struct io_listen *o, char *fault,
     size_t size)
@@ -174,7 +176,7 @@ unix_permit(const char *path, const struct io_listen *o, char *fault,
 	}
 	if (((o->owner != NULL || o->group != NULL) &&
 		lchown(path, uid, gid) == -1) ||
-	    chmod(path, o->mode) == -1) {
+	    fchmodat(AT_FDCWD, path, o->mode, AT_SYMLINK_NOFOLLOW) == -1) {
 		snprintf(fault, size, "%s", strerror(errno));
 		return false;
 	}
@@ -224,7 +226,7 @@ host_and_port(char *address, char **host, char **port)
 	char *colon = strrchr(address, ':');
 	unsigned n;
 
-	/* getaddrinfo(3) takes ports that wrap, and "*" for every address */
+	/* names are not looked up, and "*" is none */
 	if (colon == NULL || colon == address || *address == '*' ||
 	    !number(colon + 1, &n) || n > 65535)
 		return false;
@@ -241,18 +243,17 @@ host_and_port(char *address, char **host, char **port)
 }
 
 static int
-inet_listen(const struct addrinfo *ai, char *fault, size_t size)
+inet_listen(const struct io_address *a, char *fault, size_t size)
 {
-	int on = 1;
-	int fd = socket(ai->ai_family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, family = a->to.any.sa_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	/* [::] is IPv6 alone: what is named is what is opened */
-	if (fd != -1 && ai->ai_family == AF_INET6)
+	if (fd != -1 && family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (fd != -1)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (fd == -1 || bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
+	if (fd == -1 || bind(fd, &a->to.any, a->length) == -1 ||
 	    listen(fd, SOMAXCONN) == -1) {
 		snprintf(fault, size, "%s", strerror(errno));
 		if (fd != -1)
@@ -262,37 +263,58 @@ inet_listen(const struct addrinfo *ai, char *fault, size_t size)
 	return fd;
 }
 
-/* What a TCP address names, to be freed; NULL where it is none. */
-static struct addrinfo *
-inet_parse(const char *text)
+/* "fe80::1%eth0", or "fe80::1%2": which of the links is meant. */
+static bool
+take_scope(char *host, uint32_t *out)
 {
-	const struct addrinfo hints = {
-		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
-		.ai_socktype = SOCK_STREAM,
-	};
-	struct addrinfo *ai;
-	char address[128], *host, *port;
+	char *percent = strchr(host, '%');
+	unsigned n;
 
+	*out = 0;
+	if (percent == NULL)
+		return true;
+	*percent++ = '\0';
+	*out = if_nametoindex(percent);
+	if (*out == 0 && number(percent, &n))
+		*out = n;
+	return *out != 0;
+}
+
+/*
+ * What a TCP address names.  getaddrinfo(3) would load libraries into a static
+ * program, and has more to say than the two forms that are taken here.
+ */
+static bool
+inet_address(const char *text, struct io_address *out)
+{
+	char address[128], *host, *port;
+	struct sockaddr_in *in = &out->to.in;
+	struct sockaddr_in6 *in6 = &out->to.in6;
+
+	*out = (struct io_address){ .length = 0 };
 	snprintf(address, sizeof(address), "%s", text);
 	if (strlen(text) >= sizeof(address) ||
-	    !host_and_port(address, &host, &port) ||
-	    getaddrinfo(host, port, &hints, &ai) != 0)
-		return NULL;
-	return ai;
+	    !host_and_port(address, &host, &port))
+		return false;
+	if (*address == '[') {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons((uint16_t)strtoul(port, NULL, 10));
+		out->length = sizeof(*in6);
+		return take_scope(host, &in6->sin6_scope_id) &&
+		    inet_pton(AF_INET6, host, &in6->sin6_addr) == 1;
+	}
+	in->sin_family = AF_INET;
+	in->sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+	out->length = sizeof(*in);
+	return inet_pton(AF_INET, host, &in->sin_addr) == 1;
 }
 
 bool
 io_listen_valid(const char *address)
 {
-	struct addrinfo *ai;
+	struct io_address a;
 
-	if (strncmp(address, "unix:/", 6) == 0)
-		return true;
-	ai = inet_parse(address);
-	if (ai == NULL)
-		return false;
-	freeaddrinfo(ai);
-	return true;
+	return strncmp(address, "unix:/", 6) == 0 || inet_address(address, &a);
 }
 
 static bool
@@ -309,22 +331,23 @@ unix_address(const char *path, struct io_address *out)
 bool
 io_address(const char *text, struct io_address *out)
 {
-	struct addrinfo *ai;
-	bool good;
-
+	if (strncmp(text, "unix:/", 6) != 0)
+		return inet_address(text, out);
 	*out = (struct io_address){ .length = 0 };
-	if (strncmp(text, "unix:/", 6) == 0)
-		return unix_address(text + 5, out);
-	ai = inet_parse(text);
-	if (ai == NULL)
-		return false;
-	good = ai->ai_addrlen <= sizeof(out->to);
-	if (good) {
-		memcpy(&out->to, ai->ai_addr, ai->ai_addrlen);
-		out->length = ai->ai_addrlen;
-	}
-	freeaddrinfo(ai);
-	return good;
+	return unix_address(text + 5, out);
+}
+
+/* connect(2) until it has begun; where a signal came, it has. */
+static bool
+begin_connect(int fd, const struct io_address *a)
+{
+	int done;
+
+	do {
+		done = connect(fd, &a->to.any, a->length);
+	} while (done == -1 && errno == EINTR);
+	return done == 0 || errno == EINPROGRESS || errno == EALREADY ||
+	    errno == EISCONN;
 }
 
 int
@@ -339,7 +362,7 @@ io_connect(const struct io_address *a)
 	/* a request goes out in a few pieces, and none is to wait for an ACK */
 	if (a->to.any.sa_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, &a->to.any, a->length) == 0 || errno == EINPROGRESS)
+	if (begin_connect(fd, a))
 		return fd;
 	error = errno;
 	close(fd);
@@ -350,17 +373,12 @@ io_connect(const struct io_address *a)
 int
 io_listen(const struct io_listen *o, char *fault, size_t size)
 {
-	struct addrinfo *ai;
-	int fd;
+	struct io_address a;
 
 	if (strncmp(o->address, "unix:/", 6) == 0)
 		return unix_listen(o->address + 5, o, fault, size);
-	ai = inet_parse(o->address);
-	if (ai == NULL) {
-		snprintf(fault, size, "is neither unix:/path nor ADDRESS:PORT");
-		return -1;
-	}
-	fd = inet_listen(ai, fault, size);
-	freeaddrinfo(ai);
-	return fd;
+	if (inet_address(o->address, &a))
+		return inet_listen(&a, fault, size);
+	snprintf(fault, size, "is neither unix:/path nor ADDRESS:PORT");
+	return -1;
 }

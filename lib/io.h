@@ -51,7 +51,8 @@ struct io_address {
 	union {
 		struct sockaddr any;
 		struct sockaddr_un un;
-		struct sockaddr_in6 in6; /* the longest of the others */
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
 	} to;
 	socklen_t length;
 };

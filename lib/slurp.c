@@ -7,13 +7,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* All bytes up to the end of the file, or to n; -1 with errno. */
+/*
+ * All bytes of a file of `size`, and one more where it has grown; -1 with
+ * errno.
+ */
 static ssize_t
-read_all(int fd, char *p, size_t n)
+read_all(int fd, char *p, size_t size)
 {
-	size_t got = 0;
+	size_t got = 0, n = size + 1;
 
-	while (got < n) {
+	/* one that gets all but the last byte it asked for has seen the end */
+	do {
 		ssize_t r = read(fd, p + got, n - got);
 
 		if (r == -1 && errno == EINTR)
@@ -23,7 +27,7 @@ read_all(int fd, char *p, size_t n)
 		if (r == 0)
 			break;
 		got += (size_t)r;
-	}
+	} while (got < size);
 	return (ssize_t)got;
 }
 
@@ -33,7 +37,7 @@ slurp_fd(int fd, const struct stat *st, struct slurp *out)
 	size_t size = (size_t)st->st_size;
 	/* room for one byte more than expected tells whether it grew */
 	char *p = malloc(size + 1);
-	ssize_t got = p == NULL ? -1 : read_all(fd, p, size + 1);
+	ssize_t got = p == NULL ? -1 : read_all(fd, p, size);
 
 	if (got == -1 || (size_t)got != size) {
 		free(p);

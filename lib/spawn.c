@@ -8,9 +8,10 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -76,8 +77,8 @@ pipes_open(struct pipes *p, bool with_input)
 /*
  * The child's side of vfork(2): it borrows our memory and our stack, so it
  * calls nothing but async-signal-safe functions and changes nothing but its
- * cell.  All signals are blocked until the last moment, so that none of our
- * handlers runs in it.  Never returns.
+ * cell.  A signal that comes meanwhile ends it, or waits for its program: we
+ * have no handlers.  Never returns.
  */
 static void
 child_run(const struct spawn_command *c, const struct pipes *p, int *cell)
@@ -134,8 +135,12 @@ way_take(struct handler *h, char *room, size_t size, struct span *bytes)
 
 	if (n == -1 && (errno == EINTR || errno == EAGAIN))
 		return HANDLER_WAIT;
+	if (n == -1)
+		child_of(h)->lost = errno;
 	if (n <= 0)
 		return HANDLER_END;
+	/* nobody could write any more before we read: this was all */
+	h->over = (h->polled & POLLHUP) != 0 && (size_t)n < size;
 	*bytes = (struct span){ room, (size_t)n };
 	return HANDLER_BYTES;
 }
@@ -165,11 +170,15 @@ way_fate(struct handler *h)
 		    c->status);
 	else if (h->status != 0)
 		snprintf(h->note, sizeof(h->note), "exit status %d", c->status);
+	else if (c->lost != 0)
+		snprintf(h->note, sizeof(h->note), "reading it: %s",
+		    strerror(c->lost));
 	return (struct handler_fate){
 		.headless = *c->exec_errno != 0 ? REASON_HANDLER_NOT_STARTED :
 		    h->status != 0              ? REASON_HANDLER_DIED :
+		    c->lost != 0                ? REASON_OVERLOADED :
 						  REASON_HANDLER_BAD_ANSWER,
-		.cut = killed ? REASON_HANDLER_DIED : REASON_OK,
+		.cut = killed || c->lost != 0 ? REASON_HANDLER_DIED : REASON_OK,
 	};
 }
 
@@ -188,18 +197,14 @@ spawn_start(const struct spawn_command *c, int *exec_errno,
     struct spawn_child *out)
 {
 	struct pipes p;
-	sigset_t all, old;
 	pid_t pid;
 
 	if (pipes_open(&p, c->in == -1) == -1)
 		return -1;
 	*exec_errno = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pid = vfork();
 	if (pid == 0)
 		child_run(c, &p, exec_errno);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (pid == -1) {
 		pipes_close(&p);
 		return -1;
@@ -261,8 +266,12 @@ static bool
 reap_now(struct spawn_child *c)
 {
 	siginfo_t info = { .si_pid = 0 };
+	int done;
 
-	if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG) == -1) {
+	do {
+		done = waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG);
+	} while (done == -1 && errno == EINTR);
+	if (done == -1) {
 		/* somebody else's wait took it: there is no more to know */
 		c->pid = 0;
 		return true;
@@ -286,8 +295,9 @@ wait_end(const struct spawn_child *c, int wake, int64_t until)
 	int64_t most = p[0].fd == -1 ? 10 : 60000;
 	int64_t left;
 
-	while ((left = until - io_now()) > 0 && !spawn_ended(c) &&
-	    poll(p, 2, (int)(left < most ? left : most)) <= 0)
+	while ((left = until - io_now()) > 0 &&
+	    poll(p, 2, (int)(left < most ? left : most)) <= 0 &&
+	    !spawn_ended(c))
 		;
 	spawn_close(&p[0].fd);
 }
@@ -296,6 +306,10 @@ bool
 spawn_reap(struct spawn_child *c, int wake, int64_t until)
 {
 	if (c->pid == 0 || reap_now(c))
+		return true;
+	/* its pipes close a moment before it can be reaped: let that pass */
+	sched_yield();
+	if (reap_now(c))
 		return true;
 	wait_end(c, wake, until);
 	return reap_now(c);

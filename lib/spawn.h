@@ -28,12 +28,14 @@ struct spawn_child {
 	pid_t pid;       /* also its process group; 0 once it has been reaped */
 	int status;      /* of waitid(2), once reaped: its exit status */
 	bool killed;     /* `status` is a signal's number */
+	int lost;        /* errno, where its output could not be read on */
 	int *exec_errno; /* set by a child that could not execute the file */
 };
 
 /*
- * Starts it; descriptors 0, 1 and 2 of ours must be open [io_hold_std], and no
- * signal may be ignored, as execve(2) hands that on.  It runs in its own
+ * Starts it; descriptors 0, 1 and 2 of ours must be open [io_hold_std].  No
+ * signal may be ignored, as execve(2) hands that on; nor have a handler, unless
+ * it is blocked, as that would run in our memory.  It runs in its own
  * process group, with default signals and an empty mask, and with no
  * descriptor but 0, 1 and 2.  exec_errno is a cell of memory that lies in a
  * page shared with children (spawn_cells), one for each child that runs at the

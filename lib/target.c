@@ -1,9 +1,11 @@
 #include "target.h"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,7 +84,31 @@ is_plain(struct span path)
 	return path.n > 0 && *path.p == '/' && path_is_plain(&p);
 }
 
-enum kind { KIND_FILE, KIND_DIR, KIND_OTHER, KIND_NONE, KIND_FORBIDDEN };
+enum kind {
+	KIND_FILE,
+	KIND_DIR,
+	KIND_OTHER,
+	KIND_NONE,
+	KIND_FORBIDDEN,
+	KIND_UNKNOWN /* we want for something: nothing can be said of it */
+};
+
+/* From a path of which this was said instead of what it names. */
+static enum kind
+kind_of_error(int error)
+{
+	switch (error) {
+	case EACCES:
+		return KIND_FORBIDDEN;
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+		return KIND_NONE;
+	default:
+		return KIND_UNKNOWN;
+	}
+}
 
 static enum kind
 kind_of(const char *path)
@@ -90,7 +116,7 @@ kind_of(const char *path)
 	struct stat st;
 
 	if (stat(path, &st) == -1)
-		return errno == EACCES ? KIND_FORBIDDEN : KIND_NONE;
+		return kind_of_error(errno);
 	return S_ISREG(st.st_mode) ? KIND_FILE :
 	    S_ISDIR(st.st_mode)    ? KIND_DIR :
 				     KIND_OTHER;
@@ -99,9 +125,19 @@ kind_of(const char *path)
 static enum reason
 reason_of(enum kind k)
 {
-	return k == KIND_FILE                      ? REASON_OK :
-	    k == KIND_OTHER || k == KIND_FORBIDDEN ? REASON_HANDLER_FORBIDDEN :
-						     REASON_HANDLER_MISSING;
+	switch (k) {
+	case KIND_FILE:
+		return REASON_OK;
+	case KIND_OTHER:
+	case KIND_FORBIDDEN:
+		return REASON_HANDLER_FORBIDDEN;
+	case KIND_UNKNOWN:
+		return REASON_OVERLOADED;
+	case KIND_DIR:
+	case KIND_NONE:
+		break;
+	}
+	return REASON_HANDLER_MISSING;
 }
 
 /*
@@ -202,11 +238,31 @@ move_info(struct target *t, const struct cgienv *e, size_t used)
 		span_skip(e->path_info, used), nothing);
 }
 
+/*
+ * Does a path, which can be read in one way alone, lead straight to a file?
+ * realpath(3) asks for each of its parts.
+ */
+static bool
+has_no_link(const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS };
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	if (fd != -1)
+		close(fd);
+	return fd != -1;
+}
+
 /* Resolves every link of path, which names a file, into t->script. */
 static enum reason
 resolve(struct target *t, const char *path, const char *root)
 {
-	if (realpath(path, t->script) == NULL || !is_below(t->script, root))
+	if (has_no_link(path))
+		strcpy(t->script, path);
+	else if (realpath(path, t->script) == NULL)
+		return reason_of(kind_of_error(errno));
+	if (!is_below(t->script, root))
 		return REASON_HANDLER_MISSING;
 	set_dir(t);
 	set_own_argv(t);
@@ -357,7 +413,7 @@ target_command_line(const struct cgienv *e, int argc, char *const argv[],
 		return false;
 	out->new_path = false;
 	if (realpath(argv[at], out->script) == NULL)
-		*why = REASON_HANDLER_MISSING;
+		*why = reason_of(kind_of_error(errno));
 	set_dir(out);
 	if (at == 1)
 		set_own_argv(out);
@@ -387,6 +443,7 @@ target_fault(const char *file)
 	case KIND_NONE:
 		return "is not there";
 	case KIND_FORBIDDEN:
+	case KIND_UNKNOWN:
 		break;
 	}
 	return "cannot be reached";

@@ -203,19 +203,20 @@ class TestUsers:
         front.path.chmod(0o777)
         front.configure(server="user = nobody")
         front.start()
+        assert front.ask().status == 200  # it has become that by now
         status = open(f"/proc/{front.child.pid}/status").read()
         uid, gid = pwd.getpwnam("nobody")[2:4]
         assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n" in status
         assert f"Gid:\t{gid}\t{gid}\t{gid}\t{gid}\n" in status
         groups = status.partition("Groups:")[2].partition("\n")[0].split()
         assert "0" not in groups
-        assert front.ask().status == 200
         assert (front.path / "ran").stat().st_uid == uid
 
     def test_group(self, front):
         front.path.chmod(0o777)
         front.configure(server="user = nobody\ngroup = daemon")
         front.start()
+        assert front.ask().status == 200  # it has become that by now
         gid = grp.getgrnam("daemon")[2]
         status = open(f"/proc/{front.child.pid}/status").read()
         assert f"Gid:\t{gid}\t{gid}\t{gid}\t{gid}\n" in status

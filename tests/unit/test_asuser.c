@@ -80,7 +80,7 @@ listen_there(void)
 	if (fd == -1 ||
 	    bind(fd, (const struct sockaddr *)&un, sizeof(un)) == -1 ||
 	    listen(fd, 5) == -1 || chmod(un.sun_path, 0600) == -1)
-		abort();
+		bail();
 	return fd;
 }
 
@@ -114,7 +114,7 @@ test_other(void)
 
 	folder_file("open", "x", 0644);
 	if (chmod(folder, 0755) == -1)
-		abort();
+		bail();
 	ok(asuser_can(&other), "root can look as anybody");
 	ok(asuser_ask(&other, q, 3), "three questions at once");
 	is_span(span_of(q[0].fault), strerror(EACCES), "not its file");
@@ -124,7 +124,7 @@ test_other(void)
 	    "the questions are what they were");
 	if (chown(in_folder("mine"), 0, OTHER_GROUP) == -1 ||
 	    chmod(in_folder("mine"), 0640) == -1)
-		abort();
+		bail();
 	is_answer(&other, ASUSER_READ, in_folder("mine"), 0, "by its group");
 	ok(geteuid() == 0 && getegid() == 0, "we are who we were");
 	ok(wait(NULL) == -1 && errno == ECHILD, "and nobody is left");

@@ -132,14 +132,14 @@ test_unix_other(void)
 		has_fault("is no socket"),
 	    "nor a folder");
 	if (symlink(file, in_folder("link")) == -1)
-		abort();
+		bail();
 	ok(listen_at(unix_address("link"), 0600) == -1 &&
 		has_fault("is no socket") &&
 		lstat(in_folder("link"), &st) == 0 && S_ISLNK(st.st_mode),
 	    "nor a link");
 	strcpy(a.sun_path, in_folder("datagrams"));
 	if (bind(datagrams, (struct sockaddr *)&a, sizeof(a)) == -1)
-		abort();
+		bail();
 	ok(listen_at(unix_address("datagrams"), 0600) == -1 &&
 		has_fault("another process") && lstat(a.sun_path, &st) == 0 &&
 		S_ISSOCK(st.st_mode),
@@ -177,8 +177,10 @@ test_unix_stuck(void)
 static void
 test_unix_owner(void)
 {
-	char *me = strdup(getpwuid(geteuid())->pw_name);
-	char *us = strdup(getgrgid(getegid())->gr_name);
+	const struct passwd *pw = must(getpwuid(geteuid()));
+	const struct group *gr = must(getgrgid(getegid()));
+	char *me = must(strdup(pw->pw_name));
+	char *us = must(strdup(gr->gr_name));
 	char uid[16], gid[16], address[PATH_MAX + 300];
 	struct io_listen o = { .address = address, .mode = 0640 };
 	uid_t user = geteuid() == 0 ? 12345 : geteuid();
@@ -355,7 +357,7 @@ connect_to(const char *address)
 	struct io_address a;
 
 	if (!io_address(address, &a))
-		abort();
+		bail();
 	errno = 0;
 	return io_connect(&a);
 }
@@ -440,8 +442,8 @@ test_connect_refused(void)
 static void
 test_users(void)
 {
-	struct passwd *pw = getpwuid(0);
-	struct group *gr = getgrgid(0);
+	struct passwd *pw = must(getpwuid(0));
+	struct group *gr = must(getgrgid(0));
 	uid_t uid = 1;
 	gid_t gid = 1;
 
@@ -481,7 +483,7 @@ test_wait(void)
 	int fd[2];
 
 	if (pipe(fd) == -1)
-		abort();
+		bail();
 	ok(io_wait(fd[0], POLLIN, before + 30) == 0 && io_now() >= before + 30,
 	    "a moment that comes");
 	ok(io_wait(fd[0], POLLIN, before - 1000) == 0, "one that has passed");
@@ -507,7 +509,7 @@ test_descriptors(void)
 	int fd[2];
 
 	if (pipe(fd) == -1)
-		abort();
+		bail();
 	ok(io_nonblock(fd[0]) == 0 && (fcntl(fd[0], F_GETFL) & O_NONBLOCK) &&
 		!(fcntl(fd[1], F_GETFL) & O_NONBLOCK),
 	    "one end does not wait");

@@ -16,7 +16,7 @@ put(const char *name, const char *bytes, size_t n, mode_t mode)
 
 	if (fd == -1 || write(fd, bytes, n) != (ssize_t)n ||
 	    fchmod(fd, mode) == -1 || close(fd) == -1)
-		abort();
+		bail();
 }
 
 static void
@@ -57,7 +57,7 @@ main(void)
 	refuses(in_folder("nothing"), 9, "No such file or directory");
 	refuses(folder, 9, "is a directory");
 	if (mkfifo(in_folder("fifo"), 0600) == -1)
-		abort();
+		bail();
 	refuses(in_folder("fifo"), 9, "is not a regular file");
 	refuses("/dev/null", 9, "is not a regular file");
 	/* it says that it is empty, and is not */

@@ -345,6 +345,29 @@ test_status(void)
 	spawn_end(&child, 1);
 }
 
+/* What was read before is no whole answer. */
+static void
+test_unreadable(void)
+{
+	struct spawn_command c = shell("exit 0");
+	struct spawn_child child = start(&c);
+	struct handler_fate fate;
+	char room[16];
+	struct span bytes;
+
+	spawn_close(&child.h.out);
+	child.h.out = open(folder, O_RDONLY | O_CLOEXEC); /* EISDIR */
+	ok(child.h.way->take(&child.h, room, sizeof(room), &bytes) ==
+		HANDLER_END,
+	    "an output that cannot be read ends");
+	fate = child.h.way->fate(&child.h);
+	ok(fate.cut == REASON_HANDLER_DIED &&
+		fate.headless == REASON_OVERLOADED &&
+		strcmp(child.h.note, "reading it: Is a directory") == 0,
+	    "… and is cut there, although the handler ended in order");
+	spawn_end(&child, 0);
+}
+
 static void
 test_ended(void)
 {
@@ -490,7 +513,7 @@ test_replace(void)
 
 	c.in = open(in_folder("input"), O_RDONLY | O_CLOEXEC);
 	if (pipe2(fd, O_CLOEXEC) == -1)
-		abort();
+		bail();
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
@@ -541,6 +564,7 @@ main(void)
 	test_cell();
 	test_no_descriptors();
 	test_status();
+	test_unreadable();
 	test_ended();
 	test_term();
 	test_kill();

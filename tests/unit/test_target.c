@@ -53,7 +53,7 @@ make_tree(void)
 	    symlink("root", in_folder("way")) == -1 ||
 	    mkfifo(in_folder("root/pipe"), 0600) == -1 ||
 	    bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1)
-		abort();
+		bail();
 	close(fd);
 	strcpy(root, in_folder("root"));
 }
@@ -331,7 +331,7 @@ expand(const char *word)
 {
 	struct span s = at(word);
 
-	return strndup(s.p, s.n);
+	return must(strndup(s.p, s.n));
 }
 
 /* The words between the program and the script, each behind a blank. */
@@ -527,7 +527,7 @@ test_self(void)
 
 	path[n < 0 ? 0 : n] = '\0';
 	if (symlink("/proc/self/exe", in_folder("me")) == -1)
-		abort();
+		bail();
 	ok(under_valgrind() || target_is_self(span_of(path)),
 	    "this program's own file");
 	ok(target_is_self(at("@/me")), "… under another name");
