@@ -1,5 +1,7 @@
 #include "log.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,17 +38,50 @@ program(void)
 }
 
 /*
+ * Where the front starts as root, the folder of its log may belong to its later
+ * user: only a link that is root's own is followed.
+ */
+static bool
+is_own_link(const char *path)
+{
+	struct stat st;
+
+	return geteuid() != 0 ||
+	    (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid == 0);
+}
+
+/* What is there; else a new file, and not behind a link: O_EXCL. */
+static int
+open_file(const char *path, int flags, bool *made)
+{
+	int fd = open(path, flags | O_NOFOLLOW);
+
+	*made = false;
+	if (fd == -1 && errno == ELOOP && is_own_link(path)) {
+		*made = access(path, F_OK) == -1;
+		return open(path, flags | O_CREAT, 0640);
+	}
+	for (int i = 0; i < 3 && fd == -1 && errno == ENOENT; i++) {
+		fd = open(path, flags | O_CREAT | O_EXCL, 0640);
+		*made = fd != -1;
+		if (fd == -1 && errno == EEXIST) /* another process's */
+			fd = open(path, flags | O_NOFOLLOW);
+	}
+	return fd;
+}
+
+/*
  * A file takes the number of the one before it, so that a thread that is about
  * to write never has one that is closed or something else.
  */
 static int
-use_file(const char *path, bool wait)
+use_file(const char *path, bool wait, bool *made)
 {
 	int old = log_fd;
-	int fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
+	int fd = open_file(path,
+	    O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY |
 		(wait ? 0 : O_NONBLOCK),
-	    0640);
+	    made);
 
 	if (fd == -1)
 		return -1;
@@ -81,7 +116,7 @@ log_open(const char *name, const char *to, int level)
 {
 	bool to_syslog = strcmp(to, "syslog") == 0;
 	bool to_file = !to_syslog && strcmp(to, "stderr") != 0;
-	bool made = to_file && access(to, F_OK) == -1;
+	bool made = false;
 
 	if (strlen(to) >= sizeof(log_file)) {
 		errno = ENAMETOOLONG;
@@ -89,7 +124,7 @@ log_open(const char *name, const char *to, int level)
 	}
 	if (!to_file)
 		use_number(to_syslog ? LOG_TO_SYSLOG : STDERR_FILENO);
-	else if (use_file(to, true) == -1)
+	else if (use_file(to, true, &made) == -1)
 		return -1;
 	strcpy(log_file, to_file ? to : "");
 	log_made = made;
@@ -118,8 +153,10 @@ log_give(uid_t uid, gid_t gid)
 int
 log_reopen(void)
 {
+	bool made;
+
 	/* a FIFO that has lost its reader must not stop us here */
-	return log_file[0] == '\0' ? 0 : use_file(log_file, false);
+	return log_file[0] == '\0' ? 0 : use_file(log_file, false, &made);
 }
 
 bool
@@ -233,8 +270,9 @@ static void
 add_time(struct text *t)
 {
 	struct buf time;
+	char room[64];
 
-	buf_init(&time, 64);
+	buf_init_in(&time, sizeof(room), room, sizeof(room));
 	logline_time(&time, now());
 	buf_add_char(&time, ' ');
 	if (!time.failed)
@@ -273,14 +311,16 @@ level_word(int level)
 				   "info";
 }
 
-/* The same as an object; false where memory is out. */
+/* The same as an object; false where it would be too long. */
 static bool
 say_json(int level, const char *words, const char *error)
 {
+	char room[LOG_LINE_MAX];
 	struct buf line;
 	bool good;
 
-	buf_init(&line, 8 * LOG_LINE_MAX);
+	/* also where memory is out */
+	buf_init_in(&line, sizeof(room), room, sizeof(room));
 	buf_add_str(&line, "{\"time\":\"");
 	logline_time(&line, now());
 	buf_add_str(&line, "\",\"level\":\"");
@@ -292,7 +332,7 @@ say_json(int level, const char *words, const char *error)
 		logline_escape(&line, LOGLINE_JSON, span_of(error));
 	}
 	buf_add_str(&line, "\"}\n");
-	good = !line.failed && line.n <= LOG_LINE_MAX;
+	good = !line.failed;
 	if (good)
 		write_line(level, buf_span(&line));
 	buf_free(&line);

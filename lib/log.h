@@ -16,7 +16,8 @@
  * Where lines go from now on: "stderr", "syslog", or a file's path, which is
  * made with mode 0640 and appended to; level is the least urgent that is
  * written (LOG_ERR to LOG_DEBUG of syslog(3)).  -1 with errno where the file
- * cannot be opened; the log is then as before.  Not while threads may log.
+ * cannot be opened; the log is then as before.  As root, a symbolic link that
+ * is not root's is ELOOP.  Not while threads may log.
  * Both words are copied; a path that PATH_MAX does not hold is ENAMETOOLONG.
  */
 int log_open(const char *program, const char *to, int level);
