@@ -64,6 +64,8 @@ struct conf_endpoint {
 	struct conf_limits limits;
 };
 
+enum conf_sandbox { CONF_SANDBOX_AUTO, CONF_SANDBOX_ON, CONF_SANDBOX_OFF };
+
 struct conf_server {
 	const char *listen; /* "unix:/path", "ADDRESS:PORT", or NULL */
 	mode_t socket_mode;
@@ -80,6 +82,7 @@ struct conf_server {
 	unsigned reload_interval; /* seconds; 0: SIGHUP alone */
 	const char *metrics_path; /* of the front's own URLs, or NULL */
 	const char *metrics_file; /* or NULL */
+	enum conf_sandbox sandbox;
 };
 
 struct conf;
@@ -90,8 +93,12 @@ enum conf_result {
 	CONF_NO_LIST /* a list is: policy-unavailable [SPEC 6.8] */
 };
 
-/* For which way in the file is read: exec_mode = replace is CGI's alone. */
-enum conf_use { CONF_FOR_CGI, CONF_FOR_SERVER };
+/*
+ * For which way in the file is read: exec_mode = replace is CGI's alone.  A
+ * server that loads it again in a sandbox cannot ask for users and groups, and
+ * needs none: they are taken on trust.
+ */
+enum conf_use { CONF_FOR_CGI, CONF_FOR_SERVER, CONF_FOR_CONFINED };
 
 /*
  * Reads and checks a file and the lists that it names.  Every fault is

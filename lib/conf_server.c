@@ -110,6 +110,30 @@ check_metrics(struct conf_loading *l, const struct conf_draft *d)
 	}
 }
 
+/* Nobody can do both: programs inherit what the front has given up. */
+static void
+check_sandbox(struct conf_loading *l, const struct conf_draft *d)
+{
+	const struct conf_entry *e = d->from[conf_keys_find(SPAN("sandbox"))];
+
+	if (d->server.sandbox != CONF_SANDBOX_ON ||
+	    l->reader.use == CONF_FOR_CGI)
+		return;
+	for (size_t i = 0; i < l->conf->n; i++) {
+		const struct conf_endpoint *ep = &l->conf->endpoint[i];
+
+		if (ep->handler != CONF_HANDLER_EXEC &&
+		    ep->handler != CONF_HANDLER_SCRIPTS)
+			continue;
+		conf_faults_error(&l->faults, FAULT_SANDBOX, NULL, e->value_at,
+		    "write auto, or let every endpoint forward",
+		    "%s%.80s runs programs, which a sandbox forbids",
+		    ep->name[0] == '-' ? "the policy" : "endpoint ",
+		    ep->name[0] == '-' ? "" : ep->name);
+		return;
+	}
+}
+
 static void
 finish_server(struct conf_loading *l, const struct conf_draft *d)
 {
@@ -128,6 +152,7 @@ finish_server(struct conf_loading *l, const struct conf_draft *d)
 		    CONF_WORD(listen->value));
 	check_forward_loop(l, listen);
 	check_metrics(l, d);
+	check_sandbox(l, d);
 	if (peers == NULL || kind == CONF_LISTEN_BAD)
 		return;
 	check_peers(l, peers,

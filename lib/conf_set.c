@@ -192,7 +192,7 @@ CONF_SET(exec_mode)
 
 	if (!read_choice(r, k, e, &replace))
 		return;
-	if (replace && r->use == CONF_FOR_SERVER)
+	if (replace && r->use != CONF_FOR_CGI)
 		conf_faults_error(r->faults, FAULT_EXEC_MODE, NULL, e->value_at,
 		    "write filter, or use this file for CGI alone",
 		    "exec_mode = replace in a FastCGI server");
@@ -244,6 +244,19 @@ CONF_SET(log_senders)
 		refuse(r, k, e, e->value, "write full, domain or none");
 	else
 		d->server.log_senders = how[i];
+}
+
+CONF_SET(sandbox)
+{
+	static const char *const words[] = { "auto", "on", "off", NULL };
+	static const enum conf_sandbox how[] = { CONF_SANDBOX_AUTO,
+		CONF_SANDBOX_ON, CONF_SANDBOX_OFF };
+	int i = word_index(e->value, words);
+
+	if (i == -1)
+		refuse(r, k, e, e->value, "write auto, on or off");
+	else
+		d->server.sandbox = how[i];
 }
 
 /* A copy that ends in NUL, as C's and the system's functions want it. */

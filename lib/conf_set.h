@@ -44,5 +44,6 @@ CONF_SET(log_format);
 CONF_SET(log_level);
 CONF_SET(log_senders);
 CONF_SET(metrics);
+CONF_SET(sandbox);
 
 #endif

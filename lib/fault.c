@@ -34,6 +34,7 @@ static const char *const words[FAULT_COUNT] = {
 	[FAULT_EXEC_MODE] = "exec-mode",
 	[FAULT_FORWARD_LOOP] = "forward-loop",
 	[FAULT_SAME_PATH] = "same-path",
+	[FAULT_SANDBOX] = "sandbox",
 	[FAULT_CATCH_ALL] = "catch-all",
 	[FAULT_NO_SENDERS] = "no-senders",
 	[FAULT_LIST_UNREADABLE] = "list-unreadable",

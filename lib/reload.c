@@ -44,18 +44,18 @@ struct reload {
 /* --- which files --- */
 
 static void
-forget(struct reload *r)
+forget(struct watched *w)
 {
-	struct watched *w;
+	while (w != NULL) {
+		struct watched *next = w->next;
 
-	while ((w = r->watched) != NULL) {
-		r->watched = w->next;
 		free(w);
+		w = next;
 	}
 }
 
 static bool
-watch(struct reload *r, const struct conf_file *f)
+watch(struct watched **all, const struct conf_file *f)
 {
 	size_t n = strlen(f->name) + 1;
 	struct watched *w = malloc(sizeof(*w) + n);
@@ -64,8 +64,8 @@ watch(struct reload *r, const struct conf_file *f)
 		return false;
 	w->stamp = w->seen = f->stamp;
 	memcpy(w->name, f->name, n);
-	w->next = r->watched;
-	r->watched = w;
+	w->next = *all;
+	*all = w;
 	return true;
 }
 
@@ -73,18 +73,23 @@ watch(struct reload *r, const struct conf_file *f)
  * Those of the last attempt, good or bad, so that a file which is wrong is
  * looked at once more only when something has changed.
  */
-static void
+static bool
 watch_files(struct reload *r, const struct conf *conf)
 {
 	const struct conf_file *f = conf_files(conf);
+	struct watched *all = NULL;
 
-	if (f == NULL) /* for want of memory: those of before are better */
-		return;
-	forget(r);
-	while (f != NULL && watch(r, f))
+	while (f != NULL && watch(&all, f))
 		f = f->next;
-	if (f != NULL)
-		log_warnx("out of memory: not every file is watched");
+	if (f != NULL || all == NULL) {
+		/* by those of before, the change is seen once more */
+		forget(all);
+		errno = ENOMEM;
+		return false;
+	}
+	forget(r->watched);
+	r->watched = all;
+	return true;
 }
 
 /*
@@ -130,12 +135,13 @@ static void
 report(void *ctx, const struct conf_fault *f)
 {
 	struct attempt *a = ctx;
+	char room[4096]; /* for most of them, also where memory is out */
 	struct buf line;
 
 	a->passing |= !f->warning && is_passing(f->code);
 	if (a->quiet)
 		return;
-	buf_init(&line, 65536);
+	buf_init_in(&line, 65536, room, sizeof(room));
 	conf_fault_line(&line, f);
 	buf_add_char(&line, '\0');
 	if (line.failed)
@@ -181,12 +187,14 @@ static void
 load(struct reload *r, const char *why, bool quiet)
 {
 	struct attempt a = { .quiet = quiet };
+	enum conf_use use = r->o.confined ? CONF_FOR_CONFINED : CONF_FOR_SERVER;
 	struct conf *conf;
-	bool good = conf_look(r->o.config, CONF_FOR_SERVER, report, &a,
-			&conf) == CONF_OK;
+	bool good = conf_look(r->o.config, use, report, &a, &conf) == CONF_OK;
 
-	if (conf != NULL)
-		watch_files(r, conf);
+	if (conf != NULL && !watch_files(r, conf))
+		log_warnx("out of memory: the files are looked at once more");
+	if (!good && conf != NULL && r->o.blame != NULL)
+		r->o.blame(conf, report, &a, r->o.ctx);
 	good = good && accept_policy(r, conf, &a);
 	if (!good)
 		conf_free(conf);
@@ -323,7 +331,7 @@ drop(struct reload *r)
 		close(r->signals);
 	if (r->quit != -1)
 		close(r->quit);
-	forget(r);
+	forget(r->watched);
 	free(r);
 }
 
@@ -337,10 +345,9 @@ reload_start(const struct reload_options *o)
 		return NULL;
 	r->o = *o;
 	r->first = live_first(o->live);
-	watch_files(r, r->first);
 	r->signals = open_signals();
 	r->quit = eventfd(0, EFD_CLOEXEC);
-	error = r->signals == -1 || r->quit == -1 ?
+	error = r->signals == -1 || r->quit == -1 || !watch_files(r, r->first) ?
 	    errno :
 	    pthread_create(&r->thread, NULL, run, r);
 	if (error == 0)

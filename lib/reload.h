@@ -11,6 +11,7 @@
 
 struct reload_options {
 	const char *config;
+	bool confined; /* it is read for CONF_FOR_CONFINED */
 	struct live *live;
 	struct metrics *metrics;
 	/*
@@ -18,6 +19,9 @@ struct reload_options {
 	 * what is wrong.
 	 */
 	bool (*check)(const struct conf *conf, conf_report_fn *report,
+	    void *report_ctx, void *ctx);
+	/* Says more of a file that does not check; may be NULL. */
+	void (*blame)(const struct conf *conf, conf_report_fn *report,
 	    void *report_ctx, void *ctx);
 	void *ctx;
 };

@@ -147,16 +147,16 @@ begin_logging(const char *log)
 	o.config = config;
 	if (conf_load(o.config, CONF_FOR_SERVER, say_fault, NULL, &conf) !=
 	    CONF_OK)
-		abort();
+		bail();
 	log_open("test", folder_file(log, "", 0600), LOG_INFO);
 	memset(&w, 0, sizeof(w));
-	w.metrics = metrics_new();
-	w.live = live_new(conf, w.metrics);
+	w.metrics = must(metrics_new());
+	w.live = must(live_new(conf, w.metrics));
 	o.live = w.live;
 	o.metrics = w.metrics;
 	w.reload = reload_start(&o);
 	if (w.reload == NULL)
-		abort();
+		bail();
 	settle();
 }
 
@@ -229,7 +229,7 @@ put_cdb(struct span key)
 	if (cdbwrite_open(in_folder("cdb"), &about, &c) != NULL ||
 	    cdbwrite_add(c, key, false, 1) != NULL ||
 	    cdbwrite_finish(c, &size) != NULL)
-		abort();
+		bail();
 	cdbwrite_free(c);
 }
 
@@ -283,10 +283,10 @@ counted(bool good)
 
 	buf_init(&text, METRICS_TEXT_MAX);
 	metrics_print(w.metrics, &text);
-	buf_add_char(&text, '\0');
+	must_text(&text);
 	at = strstr(text.p, names[good]);
 	if (at == NULL || sscanf(at + strlen(names[good]), "%u", &n) != 1)
-		abort();
+		bail();
 	buf_free(&text);
 	return n;
 }
@@ -416,7 +416,7 @@ static void
 move(const char *from, const char *to)
 {
 	if (rename(in_folder(from), in_folder(to)) == -1)
-		abort();
+		bail();
 }
 
 static void
@@ -438,7 +438,7 @@ by_link(void)
 {
 	folder_file("new", policy(2, ""), 0600);
 	if (symlink("new", in_folder("link")) == -1)
-		abort();
+		bail();
 	move("link", "policy.ini");
 }
 
@@ -826,7 +826,7 @@ open_files(void)
 	unsigned n = 0;
 
 	if (d == NULL)
-		abort();
+		bail();
 	while (readdir(d) != NULL)
 		n++;
 	closedir(d);
