@@ -1,5 +1,6 @@
 #include "conf.h"
 
+#include <errno.h>
 #include <iniparser/iniparser.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,12 +98,15 @@ read_values(struct conf_loading *l, struct span text)
 
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	iniparser_set_error_callback(say_nothing);
+	errno = 0;
 	l->conf->values = iniparser_load(
 	    fd != -1 && access(name, R_OK) == 0 ? name : l->faults.file);
 	iniparser_set_error_callback(NULL);
+	/* iniparser does not say that memory was refused: it finds less */
+	l->conf->arena.failed |= errno == ENOMEM;
 	if (fd != -1)
 		close(fd);
-	if (!take_values(l, l->conf->values))
+	if (!take_values(l, l->conf->values) && !l->conf->arena.failed)
 		conf_faults_error(&l->faults, FAULT_FILE_CHANGED, NULL,
 		    (struct scan_place){ 0 },
 		    "leave it alone while it is loaded",
@@ -366,10 +370,14 @@ load_text(struct conf_loading *l, const struct slurp *file)
 static void
 load_file(struct conf_loading *l)
 {
-	struct stamp before = stamp_path(l->faults.file);
+	struct stamp before = { .there = false };
 	struct slurp file;
-	const char *fault = slurp(l->faults.file, CONF_FILE_MAX, &file);
+	const char *fault;
 
+	/* for whoever looks again; CGI does not, and would pay for it */
+	if (l->reader.whole)
+		before = stamp_path(l->faults.file);
+	fault = slurp(l->faults.file, CONF_FILE_MAX, &file);
 	if (fault != NULL) {
 		conf_loading_file(l, l->faults.file, before);
 		conf_faults_error(&l->faults, FAULT_UNREADABLE, NULL,
@@ -418,10 +426,12 @@ load_new(const char *file, struct conf_reader reader, conf_report_fn *report,
 		.expected = "try with shorter lists" };
 
 	*out = calloc(1, sizeof(**out));
-	if (*out != NULL)
-		return load(*out, file, reader, report, ctx);
-	report(ctx, &none);
-	return CONF_BAD;
+	if (*out == NULL) {
+		report(ctx, &none);
+		return CONF_BAD;
+	}
+	(*out)->server = conf_server_defaults;
+	return load(*out, file, reader, report, ctx);
 }
 
 enum conf_result
@@ -429,8 +439,13 @@ conf_look(const char *file, enum conf_use use, conf_report_fn *report,
     void *ctx, struct conf **out)
 {
 	struct conf_reader reader = { .use = use, .whole = true };
+	enum conf_result result = load_new(file, reader, report, ctx, out);
 
-	return load_new(file, reader, report, ctx, out);
+	if (*out != NULL && (*out)->arena.failed) {
+		conf_free(*out);
+		*out = NULL;
+	}
+	return result;
 }
 
 enum conf_result
@@ -495,12 +510,20 @@ conf_files(const struct conf *c)
 	return c->files;
 }
 
+/* NULL where there is none. */
+static const struct conf_text *
+text_of(const struct conf *c, size_t endpoint)
+{
+	if (endpoint == CONF_OF_SERVER)
+		return &c->server_text;
+	return c->texts == NULL ? NULL : c->texts[endpoint];
+}
+
 bool
 conf_written(const struct conf *c, size_t endpoint, const char *key,
     struct conf_written *out)
 {
-	const struct conf_text *t =
-	    endpoint == CONF_OF_SERVER ? &c->server_text : c->texts[endpoint];
+	const struct conf_text *t = text_of(c, endpoint);
 	size_t id = conf_keys_find(span_of(key));
 	const struct conf_entry *e =
 	    t == NULL || id == conf_keys_n ? NULL : t->from[id];
@@ -514,7 +537,7 @@ conf_written(const struct conf *c, size_t endpoint, const char *key,
 struct scan_place
 conf_place(const struct conf *c, size_t endpoint)
 {
-	const struct conf_text *t = c->texts[endpoint];
+	const struct conf_text *t = text_of(c, endpoint);
 
 	return t == NULL ? (struct scan_place){ 0, 0 } : t->at;
 }

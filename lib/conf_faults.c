@@ -173,9 +173,10 @@ conf_faults_report(struct conf_faults *f, conf_report_fn *report, void *ctx)
 	    arena_alloc(f->arena, (f->n + 1) * sizeof(*all));
 	struct conf_kept *one = f->last;
 
-	for (size_t i = f->n; all != NULL && i-- > 0; one = one->before)
-		all[i] = one;
-	if (all != NULL) {
+	/* where memory was out, what they say of the file may not be so */
+	if (all != NULL && !f->arena->failed) {
+		for (size_t i = f->n; i-- > 0; one = one->before)
+			all[i] = one;
 		qsort(all, f->n, sizeof(*all), compare);
 		report_some(f, all, false, report, ctx);
 		report_some(f, all, true, report, ctx);

@@ -114,6 +114,7 @@ const struct conf_key conf_keys[] = {
 	{ "reload_interval", CONF_IN_SERVER, "5",
 	    SECONDS(SERVER(reload_interval), 0, DAY) },
 	{ "metrics", CONF_IN_SERVER, "off", .set = conf_set_metrics },
+	{ "sandbox", CONF_IN_SERVER, "auto", .set = conf_set_sandbox },
 };
 /* clang-format on */
 

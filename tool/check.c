@@ -45,6 +45,7 @@ struct check {
 	struct check_text text;
 	size_t endpoints, rules;
 	size_t withheld; /* notes that are not told */
+	bool no_memory;
 };
 
 /* --- what loading says */
@@ -99,6 +100,7 @@ on_remark(void *ctx, const struct conf_fault *f)
 {
 	struct check *c = ctx;
 
+	c->no_memory |= f->code == FAULT_NO_MEMORY;
 	if (is_wanted(c, f))
 		findings_add(c->findings, f);
 	else
@@ -437,7 +439,7 @@ check(struct check *c)
 	if (!look_as_meant(c))
 		return tool_fail(EX_OSERR, "out of memory");
 	c->count = findings_count(c->findings);
-	if (!check_all(c))
+	if (!check_all(c) || c->no_memory)
 		return tool_fail(EX_OSERR, "out of memory");
 	return tell(c);
 }

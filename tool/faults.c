@@ -55,9 +55,10 @@ add_line(struct buf *out, const struct conf_fault *f, bool colours)
 void
 faults_print(FILE *to, const struct conf_fault *f)
 {
+	char room[8192]; /* for most of them, also where memory is out */
 	struct buf line;
 
-	buf_init(&line, LINE_MAX_SIZE);
+	buf_init_in(&line, LINE_MAX_SIZE, room, sizeof(room));
 	add_line(&line, f, tool_colours(to));
 	if (f->expected != NULL && *f->expected != '\0') {
 		buf_add_char(&line, '\t');
@@ -65,6 +66,8 @@ faults_print(FILE *to, const struct conf_fault *f)
 		buf_add_char(&line, '\n');
 	}
 	fwrite(line.p, 1, line.n, to);
+	if (line.failed)
+		fputs("...\n", to);
 	buf_free(&line);
 }
 

@@ -10,7 +10,7 @@ enum { LOADED_SHOWN = 20 };
 
 struct told {
 	uint64_t n; /* errors */
-	bool unreadable;
+	bool unreadable, no_memory;
 };
 
 static void
@@ -21,6 +21,7 @@ tell(void *ctx, const struct conf_fault *f)
 	if (f->warning)
 		return;
 	t->unreadable |= f->code == FAULT_UNREADABLE;
+	t->no_memory |= f->code == FAULT_NO_MEMORY;
 	if (t->n++ < LOADED_SHOWN)
 		faults_print(stderr, f);
 }
@@ -37,6 +38,8 @@ loaded_policy(const char *file, enum conf_use use, struct conf **out)
 		    t.n - LOADED_SHOWN);
 	if (result == CONF_OK)
 		return EX_OK;
+	if (t.no_memory)
+		return EX_OSERR;
 	if (t.unreadable)
 		return EX_NOINPUT;
 	return result == CONF_BAD ? EX_CONFIG : EX_UNAVAILABLE;

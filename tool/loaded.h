@@ -10,7 +10,8 @@
  * conf_load(), its errors printed to standard error, 20 of them at most and
  * then how many more there are; warnings are for those who check.  EX_OK, and
  * *out is the caller's; EX_NOINPUT where the file itself cannot be read,
- * EX_CONFIG where it is wrong, EX_UNAVAILABLE where a list is.
+ * EX_CONFIG where it is wrong, EX_UNAVAILABLE where a list is, EX_OSERR where
+ * memory is out.
  */
 int loaded_policy(const char *file, enum conf_use use, struct conf **out);
 

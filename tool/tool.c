@@ -20,14 +20,15 @@ tool_set_name(const char *name)
 int
 tool_fail(int status, const char *fmt, ...)
 {
-	char text[4096];
+	char text[4096], room[4 * sizeof(text)]; /* \xHH each */
 	struct buf line;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	buf_init(&line, 5 * sizeof(text));
+	/* also where memory is out */
+	buf_init_in(&line, sizeof(room), room, sizeof(room));
 	logline_escape(&line, LOGLINE_TEXT, span_of(text));
 	fflush(stdout);
 	fprintf(stderr, "amp-cors %s: %.*s\n", command, (int)line.n, line.p);

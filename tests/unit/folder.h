@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bail.h"
 #include "span.h"
 
 static char folder[PATH_MAX];
@@ -28,16 +29,17 @@ folder_remove_one(const char *path, const struct stat *st, int kind,
 	return remove(path);
 }
 
-/* Its path has no links in it. */
+/* In TMPDIR, else in /tmp.  Its path has no links in it. */
 static inline void
 folder_make(void)
 {
-	char made[] = "/tmp/amp-cors-test.XXXXXX";
+	const char *tmp = getenv("TMPDIR");
+	char made[256];
 
-	if (mkdtemp(made) == NULL || realpath(made, folder) == NULL) {
-		printf("Bail out! no folder\n");
-		exit(1);
-	}
+	snprintf(made, sizeof(made), "%s/amp-cors-test.XXXXXX",
+	    tmp == NULL ? "/tmp" : tmp);
+	if (mkdtemp(made) == NULL || realpath(made, folder) == NULL)
+		bail();
 }
 
 static inline void
@@ -65,10 +67,10 @@ folder_file(const char *name, const char *text, mode_t mode)
 	const char *path = in_folder(name);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	if (fd == -1 ||
+	if (fd == -1 || text == NULL ||
 	    write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
 	    fchmod(fd, mode) == -1)
-		abort();
+		bail();
 	close(fd);
 	return path;
 }

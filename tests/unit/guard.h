@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bail.h"
 #include "span.h"
 
 struct guard {
@@ -28,7 +29,7 @@ guard_of(const void *p, size_t n)
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (g.map == MAP_FAILED ||
 	    mprotect(g.map + g.size - page, page, PROT_NONE) == -1)
-		abort();
+		bail();
 	g.s = (struct span){ g.map + g.size - page - n, n };
 	if (n > 0)
 		memcpy(g.map + g.size - page - n, p, n);

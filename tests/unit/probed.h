@@ -34,7 +34,7 @@ static inline struct probe_request
 probed_request(struct arena *a, const struct probe_aim *aim, const char *name)
 {
 	size_t n;
-	struct probe_request *q = probe_plan(a, aim, &n);
+	struct probe_request *q = must(probe_plan(a, aim, &n));
 
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(q[i].name, name) == 0)
@@ -54,7 +54,7 @@ probed_answer(struct probe_answer *a, unsigned status, const char *head,
 	buf_init(&a->body, PROBE_BODY_MAX);
 	buf_add_str(&a->body, body);
 	a->status = status;
-	a->fields = arena_alloc(&a->memory, 40 * sizeof(*a->fields));
+	a->fields = must(arena_alloc(&a->memory, 40 * sizeof(*a->fields)));
 	while (span_cut(&rest, '\n', &line)) {
 		struct field *f = &a->fields[a->n_fields++];
 

@@ -33,7 +33,7 @@ remarked_file(const char *name, const char *text)
 
 	buf_init(&filled, 1 << 20);
 	remarked_fill(&filled, text);
-	buf_add_char(&filled, '\0');
+	must_text(&filled);
 	path = folder_file(name, filled.p, 0644);
 	buf_free(&filled);
 	return path;
@@ -55,7 +55,7 @@ remarked_load(const char *text, enum conf_use use)
 	conf_look(remarked_file("policy.ini", text), use, remarked_ignore, NULL,
 	    &c);
 	if (c == NULL)
-		abort();
+		bail();
 	return c;
 }
 

@@ -16,7 +16,7 @@ test_pieces(void)
 	bool zeroed = true, aligned = true, kept = true;
 
 	for (size_t i = 0; i < PIECES; i++) {
-		p[i] = arena_alloc(&a, i);
+		p[i] = must(arena_alloc(&a, i));
 		aligned &= (uintptr_t)p[i] % _Alignof(max_align_t) == 0;
 		for (size_t j = 0; j < i; j++)
 			zeroed &= p[i][j] == 0;

@@ -14,7 +14,7 @@ mode_of(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
+	return path != NULL && stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
 }
 
 /* How many files there are in the folder, hidden ones too. */

@@ -32,13 +32,13 @@ make(unsigned n)
 
 	snprintf(file, sizeof(file), "%s", in_folder("list.cdb"));
 	if (cdbwrite_open(file, &about, &w) != NULL)
-		abort();
+		bail();
 	for (unsigned i = 0; i < n; i++)
 		if (cdbwrite_add(w, span_of(rules[i].key), rules[i].deny,
 			rules[i].line) != NULL)
-			abort();
+			bail();
 	if (cdbwrite_finish(w, &size) != NULL)
-		abort();
+		bail();
 	cdbwrite_free(w);
 	return file;
 }
@@ -102,13 +102,13 @@ test_damage(void)
 		f = fopen(file, "w");
 		if (f == NULL || fwrite(changed, 1, n, f) != n ||
 		    fclose(f) != 0)
-			abort();
+			bail();
 		tried++;
 		if (!cdbwalk(file, on_rule, &h))
 			bad++;
 		wrong += h.wrong;
 		if (truncate(file, (off_t)i) != 0)
-			abort();
+			bail();
 		h = (struct heard){ 0 };
 		cdbwalk(file, on_rule, &h);
 		wrong += h.wrong;

@@ -169,7 +169,7 @@ files(void)
 	unsigned n = 0;
 
 	if (d == NULL)
-		abort();
+		bail();
 	while (readdir(d) != NULL)
 		n++;
 	closedir(d);
@@ -196,7 +196,7 @@ test_libcdb(void)
 	makes(file, 1000);
 	fd = open(file, O_RDONLY);
 	if (fd == -1 || cdb_init(&c, fd) == -1)
-		abort();
+		bail();
 	for (unsigned i = 0; i < 2000; i++)
 		if (i < 1000)
 			found += has(&c, key_of(i));
@@ -264,7 +264,7 @@ put_there(const char *file, size_t n, const char *key)
 	cdbfile_put_number(bytes + CDBFILE_HEADER, 4, strlen(key));
 	memcpy(bytes + CDBFILE_HEADER + CDBFILE_LENGTHS, key, strlen(key));
 	if (f == NULL || fwrite(bytes, 1, n, f) != n || fclose(f) != 0)
-		abort();
+		bail();
 }
 
 static const struct {
@@ -324,12 +324,12 @@ test_modes(void)
 	    mode_of(file));
 	umask(077);
 	if (chmod(file, 0664) == -1)
-		abort();
+		bail();
 	makes(file, 2);
 	ok(mode_of(file) == 0664, "another one keeps its mode: %o",
 	    mode_of(file));
 	if (chmod(file, 0400) == -1)
-		abort();
+		bail();
 	makes(file, 3);
 	ok(mode_of(file) == 0400 && count(file) == 3,
 	    "also one that cannot be written: %o", mode_of(file));
@@ -346,7 +346,7 @@ test_owners(void)
 
 	makes(file, 1);
 	if (chmod(file, 0664) == -1 || stat(file, &st) == -1)
-		abort();
+		bail();
 	makes(file, 2);
 	ok(owners.uid == st.st_uid && owners.gid == st.st_gid &&
 		mode_of(file) == 0664,
@@ -369,7 +369,7 @@ test_link(void)
 
 	makes(file, 1);
 	if (symlink(file, link) == -1)
-		abort();
+		bail();
 	makes(link, 2);
 	ok(lstat(link, &st) == 0 && S_ISLNK(st.st_mode) && count(file) == 2,
 	    "a link stays one, to the new file");
@@ -384,12 +384,12 @@ test_here(void)
 	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (here == -1 || chdir(folder) == -1)
-		abort();
+		bail();
 	makes("cdb", 4);
 	ok(count("cdb") == 4 && files() == 1, "in the working directory");
 	unlink("cdb");
 	if (fchdir(here) == -1)
-		abort();
+		bail();
 	close(here);
 }
 
@@ -417,7 +417,7 @@ test_refused(void)
 	refuses("/nonexistent/cdb", &usual, "No such file", ENOENT);
 	refuses(folder, &usual, "is a directory", EISDIR);
 	if (mkfifo(fifo, 0600) == -1)
-		abort();
+		bail();
 	refuses(fifo, &usual, "is not a regular file", EINVAL);
 	unlink(fifo);
 	refuses("/dev/full", &usual, "is not a regular file", EINVAL);
@@ -436,7 +436,7 @@ test_max(void)
 
 	makes(file, 100);
 	if (stat(file, &st) == -1)
-		abort();
+		bail();
 	about.max = (uint64_t)st.st_size;
 	ok(make(file, &about, 100) == NULL, "as large as it may be");
 	about.max--;
@@ -503,16 +503,16 @@ test_limit(void)
 
 	makes(file, 200);
 	if (stat(file, &st) == -1 || getrlimit(RLIMIT_FSIZE, &old) == -1)
-		abort();
+		bail();
 	signal(SIGXFSZ, SIG_IGN);
 	limit = old;
 	for (off_t at = 0; at < st.st_size; at += 997) {
 		limit.rlim_cur = (rlim_t)at;
 		if (setrlimit(RLIMIT_FSIZE, &limit) == -1)
-			abort();
+			bail();
 		bad += make(file, &usual, 200) == NULL || errno != EFBIG;
 		if (setrlimit(RLIMIT_FSIZE, &old) == -1)
-			abort();
+			bail();
 		bad += files() != 1 || count(file) != 200;
 	}
 	ok(bad == 0, "%u limits of the file size went wrong", bad);
@@ -526,7 +526,7 @@ test_given_up(void)
 	struct cdbwrite *w;
 
 	if (cdbwrite_open(file, &usual, &w) != NULL || fill(w, 5000) != NULL)
-		abort();
+		bail();
 	ok(files() == 1, "a file is begun");
 	cdbwrite_free(w);
 	ok(files() == 0, "and gone again");

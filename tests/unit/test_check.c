@@ -182,7 +182,7 @@ look(const char *lines, time_t now, struct buf *said)
 
 	snprintf(policy, sizeof(policy), "[policy]\n%s", lines);
 	c = remarked_load(policy, CONF_FOR_CGI);
-	b = rulebook_new(c);
+	b = must(rulebook_new(c));
 	remarked_begin(&r, c, said);
 	check_names(&r, c, b, now);
 	rulebook_free(b);
@@ -209,7 +209,7 @@ test_age(void)
 	struct buf said;
 
 	look("senders = *@company.example\n", then, &said);
-	buf_add_char(&said, '\0');
+	must_text(&said);
 	ok(strstr(said.p,
 	       "0:0 note old-suffixes: the list of public suffixes "
 	       "(") == said.p,

@@ -51,7 +51,8 @@ static void
 test_cases(void)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct lists *l = lists_new(true), *other = lists_new(true);
+		struct lists *l = must(lists_new(true));
+		struct lists *other = must(lists_new(true));
 		struct rules_source source[2];
 		struct policy p = { .senders = source,
 			.nsenders = 2,
@@ -77,7 +78,7 @@ test_cases(void)
 static void
 test_case_kept(void)
 {
-	struct lists *l = lists_new(false);
+	struct lists *l = must(lists_new(false));
 	struct rules_source source;
 	struct policy p = { .senders = &source, .nsenders = 1 };
 	struct explain_near near;
@@ -94,7 +95,7 @@ test_case_kept(void)
 static void
 test_exact(void)
 {
-	struct lists *l = lists_new(true);
+	struct lists *l = must(lists_new(true));
 	struct rules_source source;
 	struct policy p = { .senders = &source, .nsenders = 1 };
 	struct explain_near near;

@@ -2,9 +2,11 @@
 #include "faults.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "tap.h"
 
 static const struct {
@@ -67,7 +69,7 @@ test_cases(void)
 		struct buf json;
 
 		if (f == NULL)
-			abort();
+			bail();
 		faults_report(f, &cases[i].fault);
 		fclose(f);
 		is_span(span_of(text), cases[i].text, cases[i].name);
@@ -83,21 +85,27 @@ test_cases(void)
 static void
 test_colours(const char *term, bool colours)
 {
+	static char variable[32]; /* becomes a part of the environment */
 	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
 	char got[256];
 	FILE *f;
 	ssize_t n;
 
 	if (master == -1 || grantpt(master) == -1 || unlockpt(master) == -1)
-		abort();
+		bail();
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	f = slave == -1 ? NULL : fdopen(slave, "w");
 	if (f == NULL)
-		abort();
-	setenv("TERM", term, 1);
+		bail();
+	/* setenv(3) would leak where its memory is refused */
+	snprintf(variable, sizeof(variable), "TERM=%s", term);
+	if (putenv(variable) != 0)
+		bail();
 	faults_print(f, &cases[1].fault);
 	fflush(f);
-	n = read(master, got, sizeof(got) - 1);
+	n = io_wait(master, POLLIN, io_now() + 1000) > 0 ?
+	    read(master, got, sizeof(got) - 1) :
+	    -1;
 	got[n < 0 ? 0 : n] = '\0';
 	is_span(span_of(got),
 	    colours ? "\033[1mx: \033[1;35mwarning:\033[0m writable "
@@ -115,7 +123,7 @@ main(void)
 	test_cases();
 	test_colours("xterm", true);
 	test_colours("dumb", false);
-	setenv("NO_COLOR", "1", 1);
+	putenv((char[]){ "NO_COLOR=1" });
 	test_colours("xterm", false);
 	return tap_done();
 }

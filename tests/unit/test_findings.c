@@ -39,7 +39,7 @@ is_order(struct findings *f, const char *want, const char *name)
 static void
 test_order(void)
 {
-	struct findings *f = findings_new();
+	struct findings *f = must(findings_new());
 
 	is_order(f, "", "nothing");
 	add(f, "z", 1, 1, FAULT_BAD_RULE, "11");
@@ -62,7 +62,7 @@ test_order(void)
 static void
 test_count(void)
 {
-	struct findings *f = findings_new();
+	struct findings *f = must(findings_new());
 	struct findings_count c;
 	const struct conf_fault *all;
 	size_t n;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,12 +16,11 @@
 static int
 file_of(const char *p, size_t n)
 {
-	char name[] = "/tmp/amp-cors-lines.XXXXXX";
-	int fd = mkstemp(name);
+	int fd = memfd_create("lines", MFD_CLOEXEC);
 
-	if (fd == -1 || unlink(name) == -1 || write(fd, p, n) != (ssize_t)n ||
+	if (fd == -1 || write(fd, p, n) != (ssize_t)n ||
 	    lseek(fd, 0, SEEK_SET) == -1)
-		abort();
+		bail();
 	return fd;
 }
 
@@ -65,10 +65,10 @@ enum { LENGTHS = sizeof(lengths) / sizeof(lengths[0]) };
 static char *
 long_text(bool last, size_t *n)
 {
-	char *text = malloc(10 * LINES_MAX), *p = text;
+	char *text = must(malloc(10 * LINES_MAX)), *p = text;
 
 	if (text == NULL)
-		abort();
+		bail();
 	for (size_t i = 0; i < LENGTHS; i++) {
 		memset(p, 'a' + (int)i, lengths[i]);
 		p += lengths[i];
@@ -125,7 +125,7 @@ test_pieces(struct lines *l, size_t piece)
 	pid_t pid;
 
 	if (pipe2(fd, O_CLOEXEC) == -1 || (pid = fork()) == -1)
-		abort();
+		bail();
 	if (pid == 0) {
 		close(fd[0]);
 		for (size_t i = 0; i < n; i += piece)
@@ -144,12 +144,12 @@ test_pieces(struct lines *l, size_t piece)
 static void
 test_too_long_alone(struct lines *l)
 {
-	char *text = malloc(2 * LINES_MAX);
+	char *text = must(malloc(2 * LINES_MAX));
 	struct span s;
 	int fd;
 
 	if (text == NULL)
-		abort();
+		bail();
 	memset(text, 'x', 2 * LINES_MAX);
 	fd = file_of(text, 2 * LINES_MAX);
 	lines_begin(l, fd);
@@ -179,7 +179,7 @@ main(void)
 	struct lines l;
 
 	if (!lines_init(&l))
-		abort();
+		bail();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		test_row(&l, &rows[i]);
 	test_long(&l);

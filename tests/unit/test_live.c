@@ -60,7 +60,7 @@ make_list(void)
 	if (cdbwrite_open(in_folder("list.cdb"), &about, &w) != NULL ||
 	    cdbwrite_add(w, SPAN("c@b.example"), false, 1) != NULL ||
 	    cdbwrite_finish(w, &size) != NULL)
-		abort();
+		bail();
 	cdbwrite_free(w);
 }
 
@@ -71,7 +71,7 @@ open_files(void)
 	unsigned n = 0;
 
 	if (d == NULL)
-		abort();
+		bail();
 	while (readdir(d) != NULL)
 		n++;
 	closedir(d);
@@ -103,7 +103,7 @@ static void
 test_holders(void)
 {
 	unsigned files = open_files();
-	struct live *l = live_new(numbered(1), NULL);
+	struct live *l = must(live_new(numbered(1), NULL));
 	const struct live_policy *held[4];
 
 	held[0] = live_hold(l);
@@ -138,7 +138,7 @@ test_first(void)
 {
 	unsigned files = open_files();
 	struct conf *conf = numbered(1);
-	struct live *l = live_new(conf, NULL);
+	struct live *l = must(live_new(conf, NULL));
 	const struct live_policy *p = live_hold(l);
 	const struct conf_server *s = conf_server(live_first(l));
 	const char *listen = s->listen;
@@ -172,7 +172,7 @@ static const char forwarding[] =
 static void
 test_backends(void)
 {
-	struct live *l = live_new(load(forwarding), NULL);
+	struct live *l = must(live_new(load(forwarding), NULL));
 	const struct live_policy *p = live_hold(l), *q;
 
 	ok(p->backends[0] != NULL && p->backends[2] != NULL &&
@@ -202,8 +202,8 @@ static const char one_name[] =
 static void
 test_rows(void)
 {
-	struct metrics *m = metrics_new();
-	struct live *l = live_new(load(two_names), m);
+	struct metrics *m = must(metrics_new());
+	struct live *l = must(live_new(load(two_names), m));
 	const struct live_policy *p = live_hold(l), *q;
 	struct metrics_row *a = p->rows[0], *b = p->rows[1], *stray = p->stray;
 
@@ -222,7 +222,7 @@ test_rows(void)
 	live_free(l);
 	metrics_free(m);
 
-	l = live_new(load(two_names), NULL);
+	l = must(live_new(load(two_names), NULL));
 	p = live_hold(l);
 	ok(p->rows[0] == NULL && p->rows[1] == NULL && p->stray == NULL,
 	    "no counters, no rows");
@@ -268,17 +268,20 @@ static void
 test_threads(void)
 {
 	unsigned files = open_files();
-	struct shared s = { .l = live_new(numbered(1), NULL) };
+	struct shared s = { .l = must(live_new(numbered(1), NULL)) };
 	pthread_t thread[THREADS];
 
 	for (int i = 0; i < THREADS; i++)
 		if (pthread_create(&thread[i], NULL, hold_often, &s) != 0)
-			abort();
+			bail();
 	for (unsigned i = 1; i < TURNS; i++) {
+		struct conf *next = numbered(i + 1);
 		unsigned rounds = s.rounds;
 
-		if (!live_replace(s.l, numbered(i + 1)))
-			abort();
+		if (!live_replace(s.l, next)) {
+			conf_free(next);
+			bail();
+		}
 		while (s.rounds < rounds + THREADS)
 			sched_yield();
 	}

@@ -22,7 +22,7 @@ written(struct buf *out, enum logline_format format,
 	buf_init(out, LOGLINE_MAX);
 	logline_add(out, format, senders, l);
 	if (out->failed)
-		abort();
+		bail();
 	return (struct span){ out->p, out->n - 1 };
 }
 

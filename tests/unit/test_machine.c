@@ -127,7 +127,7 @@ make_directory(const char *name, mode_t mode)
 {
 	if (mkdir(in_folder(name), mode) == -1 ||
 	    chmod(in_folder(name), mode) == -1)
-		abort();
+		bail();
 }
 
 static void
@@ -155,10 +155,10 @@ make_files(void)
 	folder_file("bad.list", "a@b.example\n", 0664);
 	folder_file("open/list", "a@b.example\n", 0644);
 	if (symlink("bin/amp-cors-cgi", in_folder("front")) == -1)
-		abort();
+		bail();
 	buf_init(&behind, PATH_MAX + 64);
 	remarked_fill(&behind, "#!@DIR@/bin/amp-cors-cgi /bin/sh\n");
-	buf_add_char(&behind, '\0');
+	must_text(&behind);
 	folder_file("behind", behind.p, 0755);
 	buf_free(&behind);
 	setenv("PATH", in_folder("bin"), 1);
@@ -226,7 +226,7 @@ test_user(void)
 	make_directory("closed", 0700);
 	if (chmod(folder, 0755) == -1 ||
 	    (root && chown(in_folder("private"), 0, 23456) == -1))
-		abort();
+		bail();
 	check(user_policy, &server, root ? as_server : not_checked,
 	    "the user and the group of a server");
 	check("[policy]\nsenders_file = @DIR@/private.list\nhandler = none\n",

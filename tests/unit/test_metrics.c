@@ -124,7 +124,7 @@ family_of(struct text *t, struct span name)
 			return &t->family[i];
 		}
 	if (t->nfamilies == FAMILIES_MAX)
-		abort();
+		bail();
 	t->family[t->nfamilies].name = name;
 	return &t->family[t->nfamilies++];
 }
@@ -176,7 +176,7 @@ read_sample(struct text *t, struct span line)
 			wrong(t, "one sample twice");
 	take(t, &line, ' ');
 	if (t->nseries == SERIES_MAX)
-		abort();
+		bail();
 	t->series[t->nseries] = series;
 	if (!span_number(line, UINT64_MAX, &t->value[t->nseries++]))
 		wrong(t, "no number");
@@ -253,7 +253,9 @@ print(const struct metrics *m, struct text *t)
 
 	buf_init(&out, METRICS_TEXT_MAX);
 	metrics_print(m, &out);
-	if (out.failed || !parse(t, buf_span(&out))) {
+	if (out.failed)
+		bail();
+	if (!parse(t, buf_span(&out))) {
 		ok(false, "the text is right: %s", t->fault);
 		printf("# %.*s\n", (int)out.n, out.p);
 	}
@@ -286,7 +288,7 @@ static void
 test_text(void)
 {
 	static struct text t;
-	struct metrics *m = metrics_new();
+	struct metrics *m = must(metrics_new());
 	struct buf out = print(m, &t);
 
 	is_span(buf_span(&out),
@@ -354,7 +356,7 @@ static void
 test_all(void)
 {
 	static struct text t;
-	struct metrics *m = metrics_new();
+	struct metrics *m = must(metrics_new());
 	struct metrics_row *row = metrics_row(m, "e");
 	unsigned good = 0;
 	struct buf out;
@@ -380,7 +382,7 @@ test_rows(void)
 		"ab", "b", "m", "z" };
 	enum { N = sizeof(names) / sizeof(names[0]) };
 	static struct text t;
-	struct metrics *m = metrics_new();
+	struct metrics *m = must(metrics_new());
 	struct metrics_row *row[N];
 	struct buf out;
 	unsigned same = 0;
@@ -409,7 +411,7 @@ static void
 test_ceiling(void)
 {
 	static struct text t;
-	struct metrics *m = metrics_new();
+	struct metrics *m = must(metrics_new());
 	struct buf out;
 	size_t n, good = 0;
 
@@ -482,7 +484,7 @@ static void
 test_threads(void)
 {
 	static struct text t;
-	struct shared s = { .m = metrics_new(), .counting = THREADS };
+	struct shared s = { .m = must(metrics_new()), .counting = THREADS };
 	const unsigned denied =
 	    (POLICY_OUTCOME_DENY * REASON_COUNT + REASON_BUSY) * 3;
 	pthread_t thread[THREADS];
@@ -492,7 +494,7 @@ test_threads(void)
 
 	for (size_t i = 0; i < THREADS; i++)
 		if (pthread_create(&thread[i], NULL, count, &s) != 0)
-			abort();
+			bail();
 	ok(goes_forward(&s), "printed while others count");
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
@@ -523,7 +525,7 @@ files(void)
 	unsigned n = 0;
 
 	if (d == NULL)
-		abort();
+		bail();
 	for (struct dirent *e; (e = readdir(d)) != NULL;)
 		n +=
 		    strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
@@ -541,7 +543,7 @@ static void
 test_file(void)
 {
 	static struct text t;
-	struct metrics *m = metrics_new();
+	struct metrics *m = must(metrics_new());
 	const char *file = in_folder("amp.prom");
 	mode_t mask = umask(077);
 	struct stat st = { 0 };
@@ -601,14 +603,14 @@ static void
 test_no_file(void)
 {
 	static char longest[PATH_MAX];
-	struct metrics *m = metrics_new();
+	struct metrics *m = must(metrics_new());
 	const char *file = folder_file("old.prom", "old", 0600);
 	struct stat st;
 
 	cannot_write(m, in_folder("no/such.prom"), ENOENT, "no folder");
 	cannot_write(m, in_folder("old.prom/x"), ENOTDIR, "a file for one");
 	if (mkdir(in_folder("dir.prom"), 0700) == -1)
-		abort();
+		bail();
 	cannot_write(m, in_folder("dir.prom"), EISDIR, "a folder in its place");
 	remove(in_folder("dir.prom"));
 	memset(longest, 'x', sizeof(longest) - 1);
@@ -633,7 +635,7 @@ write_often(void *arg)
 
 	for (int i = 0; i < 200; i++)
 		if (metrics_write(s->m, s->file) != NULL)
-			abort();
+			bail();
 	s->counting--;
 	return NULL;
 }
@@ -644,7 +646,9 @@ test_reader(void)
 {
 	static struct text t;
 	char file[sizeof(folder) + 16];
-	struct shared s = { .m = metrics_new(), .file = file, .counting = 1 };
+	struct shared s = { .m = must(metrics_new()),
+		.file = file,
+		.counting = 1 };
 	unsigned good = 0, all = 0;
 	pthread_t thread;
 
@@ -654,7 +658,7 @@ test_reader(void)
 		    reason_of(k), k % 3);
 	if (metrics_write(s.m, s.file) != NULL ||
 	    pthread_create(&thread, NULL, write_often, &s) != 0)
-		abort();
+		bail();
 	do {
 		all++;
 		good += parse(&t, span_of(folder_text("read.prom"))) &&

@@ -144,7 +144,7 @@ static void
 check(const char *policy, const char *want, const char *name)
 {
 	struct conf *c = remarked_load(policy, CONF_FOR_CGI);
-	struct rulebook *b = rulebook_new(c);
+	struct rulebook *b = must(rulebook_new(c));
 	struct remark r;
 	struct buf said;
 
@@ -239,16 +239,16 @@ ask_overlap(struct round *r)
 		buf_add_str(&text, r->rule[i]);
 		buf_add_char(&text, '\n');
 	}
-	buf_add_char(&text, '\0');
+	must_text(&text);
 	remarked_file("list", text.p);
 	buf_free(&text);
 	c = remarked_load("[policy]\nsenders_file = @DIR@/list\n"
 			  "accept_risk = any-sender\n",
 	    CONF_FOR_CGI);
-	b = rulebook_new(c);
+	b = must(rulebook_new(c));
 	remark_init(&remark, c, on_told, r);
 	if (!overlap_senders(&remark, c, b))
-		abort();
+		bail();
 	rulebook_free(b);
 	conf_free(c);
 }
@@ -257,7 +257,7 @@ ask_overlap(struct round *r)
 static void
 decide(const struct round *r, const bool left_out[RULES], char *out)
 {
-	struct lists *l = lists_new(true);
+	struct lists *l = must(lists_new(true));
 	struct rules_source s = lists_source(l);
 	struct rules_keys keys;
 	struct rules_at at;
@@ -269,14 +269,14 @@ decide(const struct round *r, const bool left_out[RULES], char *out)
 		    r->rule[i]);
 		if (!left_out[i] &&
 		    lists_add(l, span_of(text), "", 0) != LISTS_OK)
-			abort();
+			bail();
 	}
 	for (size_t d = 0; d < sizeof(domains) / sizeof(*domains); d++)
 		for (size_t n = 0; n < sizeof(locals) / sizeof(*locals); n++) {
 			snprintf(text, sizeof(text), "%s@%s", locals[n],
 			    domains[d]);
 			if (!address_parse(span_of(text), &a))
-				abort();
+				bail();
 			rules_keys_address(&a, true, &keys);
 			*out++ = "-+-"[rules_decide(&keys, &s, 1, &at)];
 		}

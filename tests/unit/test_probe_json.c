@@ -85,7 +85,7 @@ test_tables(void)
 		const char *fault =
 		    fault_of(bad[i].text, strlen(bad[i].text), &at);
 
-		is_span(span_of(fault), bad[i].fault, bad[i].fault);
+		is_span(span_of(fault), bad[i].fault, "what is wrong");
 		ok(at == bad[i].at, "… of row %zu, at byte %zu", i, at);
 	}
 }

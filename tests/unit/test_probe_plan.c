@@ -112,7 +112,7 @@ test_plan(void)
 {
 	struct arena a = { NULL, false };
 	size_t n, names = 0;
-	struct probe_request *q = probe_plan(&a, &aim, &n);
+	struct probe_request *q = must(probe_plan(&a, &aim, &n));
 	const struct probe_request *one;
 
 	while (probe_plan_name(names) != NULL)
@@ -164,7 +164,7 @@ test_headers(void)
 
 	post.method = "POST";
 	post.headers = headers;
-	q = probe_plan(&a, &post, &n);
+	q = must(probe_plan(&a, &post, &n));
 	is_span(span_of(headers_of(named(q, n, "v2"))),
 	    "AMP-Email-Sender: x+y@a.example|Accept: application/json|"
 	    "content-type: Text/Plain; a=b|X-A: 1|User-Agent: me|"
@@ -177,7 +177,7 @@ test_headers(void)
 	       "amp-email-sender,x-a,content-type|") != NULL,
 	    "what a page would have to ask for");
 	post.headers = no_headers;
-	q = probe_plan(&a, &post, &n);
+	q = must(probe_plan(&a, &post, &n));
 	ok(strstr(headers_of(named(q, n, "v2")),
 	       "Content-Type: application/x-www-form-urlencoded|") != NULL,
 	    "a form's type");
@@ -196,11 +196,11 @@ test_playground(void)
 	struct probe_request *q;
 
 	other.browser_origin = "https://playground.amp.dev";
-	q = probe_plan(&a, &other, &n);
+	q = must(probe_plan(&a, &other, &n));
 	is_span(span_of(named(q, n, "playground")->source),
 	    "https://playground.amp.dev", "a playground and its sender");
 	other.browser_origin = "https://a.example";
-	q = probe_plan(&a, &other, &n);
+	q = must(probe_plan(&a, &other, &n));
 	ok(named(q, n, "playground") == NULL, "another's is not known");
 	arena_free(&a);
 }

@@ -426,8 +426,9 @@ read_back(const struct policy_request *r, const struct policy_decision *d,
 
 	buf_init(&line, LOGLINE_MAX);
 	logline_add(&line, format, LOGLINE_FULL, &l);
-	if (!logread_line((struct span){ line.p, line.n - 1 }, out))
-		abort();
+	if (line.failed ||
+	    !logread_line((struct span){ line.p, line.n - 1 }, out))
+		bail();
 	buf_free(&line);
 }
 

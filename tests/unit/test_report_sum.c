@@ -209,7 +209,7 @@ test_sum(void)
 	const struct report_endpoint *a, *b;
 
 	if (!report_sum_init(&s))
-		abort();
+		bail();
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		add_line(&s, lines[i]);
 	ok(s.total.decided[POLICY_OUTCOME_ALLOW] == 4 &&
@@ -252,7 +252,7 @@ test_bounds(void)
 	char line[400];
 
 	if (!report_sum_init(&s))
-		abort();
+		bail();
 	for (int i = 0; i < REPORT_NAMES_MAX + MORE; i++) {
 		snprintf(line, sizeof(line),
 		    "deny 403 origin-not-allowed version=1 endpoint=e%d "

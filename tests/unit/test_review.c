@@ -33,7 +33,7 @@ main(void)
 			  "mode = report\nexec = @DIR@/none\n"
 			  "[server]\nlog_level = error\n",
 	    CONF_FOR_CGI);
-	b = rulebook_new(c);
+	b = must(rulebook_new(c));
 	remarked_begin(&r, c, &said);
 	ok(review_add(&r, c, b, &o) && r.errors == 1 && r.warnings == 4,
 	    "five remarks");

@@ -67,7 +67,7 @@ compile(void)
 	    cdbwrite_add(w, SPAN("x@c.example"), true, 12) != NULL ||
 	    cdbwrite_add(w, SPAN(".c.example"), false, 14) != NULL ||
 	    cdbwrite_finish(w, &size) != NULL)
-		abort();
+		bail();
 	cdbwrite_free(w);
 }
 
@@ -125,7 +125,7 @@ main(void)
 	remarked_file("bad", "bad\na@bad.example\n");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct conf *c = remarked_load(cases[i].policy, CONF_FOR_CGI);
-		struct rulebook *b = rulebook_new(c);
+		struct rulebook *b = must(rulebook_new(c));
 		const struct conf_endpoint *ep;
 		struct buf out;
 

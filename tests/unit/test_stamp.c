@@ -59,10 +59,10 @@ test_files(void)
 	differs(first, stamp_path(file), "another size");
 	second = stamp_path(file);
 	if (rename(other, file) == -1)
-		abort();
+		bail();
 	differs(second, stamp_path(file), "another file");
 	if (unlink(file) == -1 || symlink("nowhere", file) == -1)
-		abort();
+		bail();
 	ok(!stamp_path(file).there, "a link to nothing is not there");
 	differs(first, stamp_path(file), "not being there");
 	first = stamp_path(file);

@@ -15,7 +15,7 @@ name_of(char room[32], unsigned i)
 static void
 test_counts(void)
 {
-	struct tally *t = tally_new(1000, sizeof(unsigned));
+	struct tally *t = must(tally_new(1000, sizeof(unsigned)));
 	char room[32];
 	unsigned wrong = 0;
 	struct span name;
@@ -24,7 +24,7 @@ test_counts(void)
 		unsigned *n = tally_of(t, name_of(room, i % 900));
 
 		if (n == NULL)
-			abort();
+			bail();
 		++*n;
 	}
 	ok(tally_count(t) == 900, "as many names as there are");
@@ -41,13 +41,13 @@ test_counts(void)
 static void
 test_full(void)
 {
-	struct tally *t = tally_new(300, 1);
+	struct tally *t = must(tally_new(300, 1));
 	char room[32];
 	char *first = tally_of(t, name_of(room, 0));
 
 	for (unsigned i = 1; i < 300; i++)
 		if (tally_of(t, name_of(room, i)) == NULL)
-			abort();
+			bail();
 	ok(tally_of(t, name_of(room, 300)) == NULL && tally_count(t) == 300,
 	    "a new name has no room");
 	ok(tally_of(t, name_of(room, 299)) != NULL &&
@@ -63,7 +63,7 @@ test_names(void)
 	static const struct span names[] = { { "", 0 }, { "\0", 1 },
 		{ "\0\0", 2 }, { "a", 1 }, { "a\0", 2 }, { "A", 1 } };
 	enum { NAMES = sizeof(names) / sizeof(names[0]) };
-	struct tally *t = tally_new(10, sizeof(uint64_t));
+	struct tally *t = must(tally_new(10, sizeof(uint64_t)));
 	struct span name, absent = { NULL, 0 };
 	unsigned wrong = 0;
 
@@ -71,7 +71,7 @@ test_names(void)
 		uint64_t *n = tally_of(t, names[i]);
 
 		if (n == NULL)
-			abort();
+			bail();
 		wrong += *n != 0;
 		*n = i + 1;
 	}

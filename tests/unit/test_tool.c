@@ -136,7 +136,7 @@ test_json(void)
 
 		buf_clear(&out);
 		tool_json(&out, g.s);
-		buf_add_char(&out, '\0');
+		must_text(&out);
 		is_span(span_of(out.p), cases[i].want, cases[i].want);
 		guard_free(&g);
 	}
@@ -211,7 +211,7 @@ run(int (*act)(void), const char *to)
 		_exit(act());
 	}
 	if (pid == -1 || waitpid(pid, &status, 0) == -1)
-		abort();
+		bail();
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -367,7 +367,7 @@ terminal(int *master)
 {
 	*master = posix_openpt(O_RDWR | O_NOCTTY);
 	if (*master == -1 || grantpt(*master) == -1 || unlockpt(*master) == -1)
-		abort();
+		bail();
 	return fdopen(open(ptsname(*master), O_RDWR | O_NOCTTY), "w");
 }
 
@@ -397,7 +397,7 @@ test_colours(void)
 	FILE *tty = terminal(&master), *file = tmpfile();
 
 	if (tty == NULL || file == NULL)
-		abort();
+		bail();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		set("TERM", cases[i].term);
 		set("NO_COLOR", cases[i].no_color);
