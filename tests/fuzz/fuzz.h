@@ -24,4 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                                                     \
 	} while (0)
 
+/* Where nothing that could be right leads to. */
+_Noreturn static inline void
+fuzz_wrong(const char *what)
+{
+	fprintf(stderr, "wrong: %s\n", what);
+	abort();
+}
+
 #endif

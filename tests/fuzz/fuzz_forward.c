@@ -19,8 +19,7 @@ static struct forward_backend *backend;
 static void
 learn(void)
 {
-	static char *const vars[] = { NULL };
-	const struct forward_request r = { .vars = vars, .file = -1 };
+	const struct forward_request r = { .file = -1 };
 	static char address[64];
 	char folder[] = "/tmp/amp-fuzz-XXXXXX", fault[256];
 	const struct io_listen o = { .address = address, .mode = 0600 };
