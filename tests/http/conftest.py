@@ -1,4 +1,5 @@
-"""Fixtures. By hand: "FRONT=/path/amp-cors-cgi pytest tests/http"."""
+"""Fixtures. By hand: "FRONT=/path/amp-cors-cgi pytest tests/http"; what has
+a library put before libc wants TEST_HELPERS=build/helpers too."""
 
 import ctypes
 import os
@@ -33,7 +34,7 @@ def helper():
         yield Path(os.environ["TEST_HELPERS"])
         return
     folder = kit.Folder()
-    for name in ("bad-cgi", "run-env"):
+    for name in ("bad-cgi", "run-env", "storm-cgi"):
         source = kit.ROOT / "tests" / "helpers" / (name + ".c")
         subprocess.run([os.environ.get("CC", "cc"), "-O1", "-std=c11",
                         "-D_GNU_SOURCE", "-o", folder.path / name, source],
