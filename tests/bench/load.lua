@@ -1,4 +1,6 @@
--- wrk's report, as one line that is easy to read.
+-- What is asked for, and wrk's report as one line that is easy to read.
+wrk.method = os.getenv("METHOD") or "GET"
+
 function done(summary, latency)
 	local e = summary.errors
 

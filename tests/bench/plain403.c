@@ -1,9 +1,10 @@
 /*
- * usage: plain403 SOCKET THREADS
+ * usage: plain403 SOCKET THREADS [ANSWER]
  *
  * What a refusal of the front is measured against: the loop of libfcgi's own
- * examples, in threads, that answers every request with the same 403.  TERM
- * ends it in order, so that callgrind writes what it has counted.
+ * examples, in threads, that answers every request with the same 403, or with
+ * another ANSWER.  TERM ends it in order, so that callgrind writes what it has
+ * counted.
  */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 /* byte for byte what the front says */
-static const char answer[] =
+static const char *answer =
     "Status: 403 Forbidden\r\n"
     "Content-Type: application/json\r\n"
     "Cache-Control: no-store\r\n"
@@ -30,11 +31,12 @@ static const char answer[] =
 static void *
 work(void *arg)
 {
+	const size_t n = strlen(answer);
 	FCGX_Request r;
 
 	FCGX_InitRequest(&r, *(int *)arg, 0);
 	while (FCGX_Accept_r(&r) == 0) {
-		FCGX_PutStr(answer, sizeof(answer) - 1, r.out);
+		FCGX_PutStr(answer, (int)n, r.out);
 		FCGX_Finish_r(&r);
 	}
 	return NULL;
@@ -62,8 +64,10 @@ main(int argc, char *argv[])
 	pthread_t thread;
 	int fd, signal;
 
-	if (argc != 3)
-		errx(64, "usage: plain403 SOCKET THREADS");
+	if (argc != 3 && argc != 4)
+		errx(64, "usage: plain403 SOCKET THREADS [ANSWER]");
+	if (argc == 4)
+		answer = argv[3];
 	fd = listen_on(argv[1]);
 	sigemptyset(&end);
 	sigaddset(&end, SIGTERM);
