@@ -908,16 +908,28 @@ test_parked(void)
 	stop(&s);
 }
 
+/* Two where the queue has one place: whichever is refused, one is parked. */
+static void
+park_one(struct server *s, int fd[2])
+{
+	for (int i = 0; i < 2; i++) {
+		fd[i] = call(s);
+		say(fd[i], ASK("1", "echo") "stdin:1:wait stdin:1");
+	}
+	ok(happened(s) == 'b', "no slot is free, and the queue is full");
+}
+
 /* Its connection is free, but its slot is not. */
 static void
 test_linger(void)
 {
 	struct wanted w = usual;
 	struct server s;
-	int fd, other;
+	int fd, parked[2];
 	char one, two;
 
 	w.threads = 1;
+	w.queue = 1;
 	w.stop_grace = 1;
 	start(&s, w);
 	fd = call(&s);
@@ -926,15 +938,15 @@ test_linger(void)
 	ok(happened(&s) == 'r', "… and had run");
 	say(fd, ASK("2", "answer") "stdin:2");
 	hears(fd, SAYS("2", "answered"), "the next request need not wait");
-	other = call(&s);
-	say(other, ASK("3", "echo") "stdin:3");
+	park_one(&s, parked);
 	kill(s.pid, SIGTERM);
 	one = happened(&s);
 	two = happened(&s);
 	ok(one + two == 'b' + 'l' && one != two,
 	    "its slot is taken until the end, at which it is told");
 	close(fd);
-	close(other);
+	close(parked[0]);
+	close(parked[1]);
 	ok(ended(&s) == 0, "… and the server ends");
 }
 
@@ -1300,20 +1312,22 @@ test_stop_grace(void)
 {
 	struct wanted w = usual;
 	struct server s;
-	int running, parked;
+	int running, parked[2];
 
 	w.threads = 1;
+	w.queue = 1;
 	w.stop_grace = 1;
 	start(&s, w);
 	running = call(&s);
 	say(running, ASK("1", "echo") "stdin:1:run");
 	ok(happened(&s) == 'r', "one that runs, and goes on");
-	parked = call(&s);
-	say(parked, ASK("1", "echo") "stdin:1:wait stdin:1");
+	park_one(&s, parked);
 	kill(s.pid, SIGTERM);
 	is_closed(running, "it is ended when stop_grace is over");
-	hears(parked, SAYS("1", "busy"), "… and what was parked is refused");
-	close(parked);
+	for (int i = 0; i < 2; i++) {
+		hears(parked[i], SAYS("1", "busy"), "… the others are refused");
+		close(parked[i]);
+	}
 	ok(ended(&s) == 0, "… and the server ends");
 }
 
