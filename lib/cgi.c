@@ -64,16 +64,6 @@ way_taken(struct exchange *x, size_t n)
 	c->unread = span_skip(c->unread, n);
 }
 
-static size_t
-size_of(const struct span v[], size_t n)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < n; i++)
-		size += v[i].n;
-	return size;
-}
-
 static void
 skip(struct span v[], size_t n, size_t taken)
 {
@@ -142,7 +132,7 @@ send_some(struct cgi *c, const struct span v[], size_t n)
 		return -1;
 	}
 	m.msg_iovlen = gather(v, n,
-	    size_of(v, n) > PIPE_BUF ? pipe_takes(c) : PIPE_BUF, iov);
+	    span_total(v, n) > PIPE_BUF ? pipe_takes(c) : PIPE_BUF, iov);
 	return writev(STDOUT_FILENO, iov, (int)m.msg_iovlen);
 }
 
@@ -155,7 +145,7 @@ way_send(struct exchange *x, const struct span v[], size_t n)
 
 	n = n < PIECES ? n : PIECES;
 	memcpy(rest, v, n * sizeof(*v));
-	while (size_of(rest, n) > 0) {
+	while (span_total(rest, n) > 0) {
 		sent = send_some(c, rest, n);
 		if (sent == -1 && errno == EINTR)
 			continue;
@@ -179,7 +169,7 @@ way_finish(struct exchange *x, int status, const struct span v[], size_t n)
 	x->finished = true;
 	n = n < PIECES ? n : PIECES;
 	memcpy(rest, v, n * sizeof(*v));
-	while (size_of(rest, n) > 0 && !c->failed) {
+	while (span_total(rest, n) > 0 && !c->failed) {
 		sent = way_send(x, rest, n);
 		if (sent > 0)
 			skip(rest, n, (size_t)sent);

@@ -9,9 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "records.h"
+
 enum {
 	TURNS = 16, /* reads before others have their turn */
-	DRAIN_TURN = TURNS * CONN_IN
+	DRAIN_TURN = TURNS * CONN_IN,
+	CONN_WIDE = 262144
 };
 
 static const struct span none = { NULL, 0 };
@@ -164,59 +167,35 @@ conn_flush(struct conn *c)
 	return true;
 }
 
-/* What a record's send left over of its header and content. */
+/*
+ * Much is going out: fewer turns, each with more.  A Unix socket has one size
+ * for ever; TCP finds its own, unless it is told.
+ */
 static void
-owe_rest(struct conn *c, const struct iovec iov[], size_t n, size_t sent)
+widen(struct conn *c)
 {
-	for (size_t i = 0; i < n; i++) {
-		size_t skip = sent < iov[i].iov_len ? sent : iov[i].iov_len;
+	int domain = 0, size = CONN_WIDE;
+	socklen_t n = sizeof(domain);
 
-		buf_add(&c->owed, (const char *)iov[i].iov_base + skip,
-		    iov[i].iov_len - skip);
-		sent -= skip;
-	}
+	getsockopt(c->fd, SOL_SOCKET, SO_DOMAIN, &domain, &n);
+	if (domain == AF_UNIX)
+		setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	c->wide = true;
 }
 
-enum { PIECES = 4 };
-
-/*
- * One record of the answer, as much of v as it holds, and what comes behind
- * it, with one system call.  How much of v it was; -1 with errno, and nothing
- * of it was sent.
- */
+/* With one system call: see records.h. */
 static ssize_t
-send_record(struct conn *c, const struct span v[], size_t n, struct span end)
+send_records(struct conn *c, const struct span v[], size_t n, struct span end)
 {
-	unsigned char header[WIRE_HEADER_SIZE];
-	struct iovec iov[2 + PIECES] = { { header, sizeof(header) } };
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 1 };
-	size_t total = 0;
 	ssize_t sent;
 
-	for (size_t i = 0; i < n && i < PIECES; i++) {
-		size_t room = WIRE_CONTENT_MAX - total;
-		size_t len = v[i].n < room ? v[i].n : room;
-
-		iov[m.msg_iovlen++] = (struct iovec){ (void *)v[i].p, len };
-		total += len;
-	}
-	if (total + end.n == 0)
-		return 0;
-	if (total == 0) /* an empty record would end the stream */
-		iov[0].iov_len = 0;
-	iov[m.msg_iovlen++] = (struct iovec){ (void *)end.p, end.n };
-	wire_header(header, WIRE_STDOUT, c->screen.id, total);
-	do {
-		errno = EPIPE;
-		sent = c->broken ?
-		    -1 :
-		    sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (sent == -1 && errno == EINTR);
-	if (sent == -1)
+	errno = EPIPE;
+	if (c->broken)
 		return -1;
-	if ((size_t)sent < iov[0].iov_len + total + end.n)
-		owe_rest(c, iov, m.msg_iovlen, (size_t)sent);
-	return (ssize_t)total;
+	sent = records_send(c->fd, c->screen.id, v, n, end, &c->owed);
+	if (c->owed.n > 0 && !c->wide)
+		widen(c);
+	return sent;
 }
 
 static ssize_t
@@ -225,7 +204,7 @@ way_send(struct exchange *x, const struct span v[], size_t n)
 	struct conn *c = (struct conn *)x;
 
 	if (conn_flush(c))
-		return send_record(c, v, n, (struct span){ "", 0 });
+		return send_records(c, v, n, none);
 	errno = EAGAIN;
 	return -1;
 }
@@ -248,8 +227,8 @@ way_finish(struct exchange *x, int status, const struct span v[], size_t n)
 	x->finished = true;
 	buf_init_in(&end, sizeof(room), room, sizeof(room));
 	add_end(&end, c->screen.id, status);
-	if (n <= PIECES && conn_flush(c) &&
-	    send_record(c, v, n, buf_span(&end)) != -1)
+	if (n <= RECORDS_PIECES && conn_flush(c) &&
+	    send_records(c, v, n, buf_span(&end)) != -1)
 		return;
 	for (size_t i = 0; i < n; i++)
 		wire_add(&c->owed, WIRE_STDOUT, c->screen.id, v[i]);

@@ -27,6 +27,7 @@ struct conn {
 	struct span unread; /* in `in` */
 	struct span body;   /* in `in`, before `unread`: not yet taken */
 	struct buf owed;    /* to the peer */
+	bool wide;          /* the socket takes more than usual */
 	bool broken;        /* nothing can be read or written any more */
 	bool nonsense;      /* what it said was no FastCGI that can be served */
 	bool aborted;       /* FCGI_ABORT_REQUEST came */

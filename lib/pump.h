@@ -13,7 +13,7 @@
 #include "reply.h"
 
 enum {
-	PUMP_ROOM = 65536,  /* as much as a pipe holds */
+	PUMP_ROOM = 262144, /* as much as a pipe holds, once it is wide */
 	PUMP_HOLD = 1,      /* a pump_job.hold that nobody notices */
 	PUMP_EXIT_GRACE = 2 /* seconds of an open output after exit (E70) */
 };

@@ -54,6 +54,17 @@ span_skip(struct span s, size_t n)
 	return (struct span){ s.p + n, s.n - n };
 }
 
+/* How many bytes n of them are. */
+static inline size_t
+span_total(const struct span v[], size_t n)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < n; i++)
+		total += v[i].n;
+	return total;
+}
+
 /* s less the spaces and tabs at both of its ends. */
 struct span span_trim(struct span s);
 

@@ -16,6 +16,8 @@
 
 #include "io.h"
 
+enum { PIPE_USUAL = 65536, PIPE_WIDE = 262144 };
+
 int *
 spawn_cells(size_t n)
 {
@@ -128,6 +130,15 @@ way_flush(struct handler *h)
 	return false;
 }
 
+/* Much is coming: fewer turns, each with more.  As it is, if it must be. */
+static void
+widen(struct spawn_child *c)
+{
+	if (!c->wide)
+		fcntl(c->h.out, F_SETPIPE_SZ, PIPE_WIDE);
+	c->wide = true;
+}
+
 static enum handler_output
 way_take(struct handler *h, char *room, size_t size, struct span *bytes)
 {
@@ -139,6 +150,8 @@ way_take(struct handler *h, char *room, size_t size, struct span *bytes)
 		child_of(h)->lost = errno;
 	if (n <= 0)
 		return HANDLER_END;
+	if ((size_t)n >= PIPE_USUAL)
+		widen(child_of(h));
 	/* nobody could write any more before we read: this was all */
 	h->over = (h->polled & POLLHUP) != 0 && (size_t)n < size;
 	*bytes = (struct span){ room, (size_t)n };

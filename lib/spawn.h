@@ -29,6 +29,7 @@ struct spawn_child {
 	int status;      /* of waitid(2), once reaped: its exit status */
 	bool killed;     /* `status` is a signal's number */
 	int lost;        /* errno, where its output could not be read on */
+	bool wide;       /* the pipe of its output holds more than usual */
 	int *exec_errno; /* set by a child that could not execute the file */
 };
 

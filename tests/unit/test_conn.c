@@ -377,14 +377,15 @@ test_send(void)
 	ok(send_span(&s, SPAN("")) == 0 && s.c.x.way->send(&s.c.x, v, 0) == 0,
 	    "nothing");
 	hears(&s, "", "… does not end the stream");
-	ok(send_span(&s, (struct span){ text, sizeof(text) }) == 65535,
-	    "a long piece: as much as a record holds");
-	while (!conn_flush(&s.c) || s.heard.n < 65535 + 8)
+	ok(send_span(&s, (struct span){ text, sizeof(text) }) == sizeof(text),
+	    "a long piece");
+	while (!conn_flush(&s.c) || s.heard.n < sizeof(text) + 16)
 		listen_some(&s, 65536);
 	bytes = buf_span(&s.heard);
 	ok(talk_cut(&bytes, &type, &id, &content) && type == WIRE_STDOUT &&
-		content.n == 65535 && bytes.n == 0,
-	    "… a whole record");
+		content.n == 65535 && talk_cut(&bytes, &type, &id, &content) &&
+		type == WIRE_STDOUT && bytes.n == 0,
+	    "… is two records");
 	part(&s);
 }
 
@@ -506,6 +507,7 @@ test_small_buffer(size_t most)
 		text[i] = (char)(i * 7 % 253);
 	start(&s, "begin:1:1:k params:1 stdin:1");
 	setsockopt(s.c.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	s.c.wide = true; /* as far as it knows */
 	ok(send_all(&s, (struct span){ text, sizeof(text) }, most),
 	    "a reader of %zu bytes at a time: it is waited for", most);
 	finish(&s, 0, "");
@@ -520,6 +522,33 @@ test_small_buffer(size_t most)
 	    "… and every byte arrives");
 	ok(errors > 0, "… and lines of errors between them");
 	buf_free(&got);
+	part(&s);
+}
+
+static int
+send_buffer(const struct server *s)
+{
+	int size = 0;
+	socklen_t n = sizeof(size);
+
+	getsockopt(s->c.fd, SOL_SOCKET, SO_SNDBUF, &size, &n);
+	return size;
+}
+
+/* A large answer gets a larger buffer, a small one is not worth the call. */
+static void
+test_wide(void)
+{
+	static char text[300000];
+	struct server s;
+	int usual;
+
+	start(&s, "begin:1:1:k params:1 stdin:1");
+	usual = send_buffer(&s);
+	send_span(&s, (struct span){ text, 60000 });
+	ok(send_buffer(&s) == usual && !s.c.wide, "an answer that fits");
+	send_span(&s, (struct span){ text, sizeof(text) });
+	ok(send_buffer(&s) > usual && s.c.wide, "one that does not");
 	part(&s);
 }
 
@@ -702,6 +731,7 @@ main(void)
 	test_small_buffer(50);
 	test_small_buffer(1000);
 	test_small_buffer(65536);
+	test_wide();
 	test_deaf();
 	test_gone();
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)

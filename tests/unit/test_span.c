@@ -63,6 +63,10 @@ test_trim(void)
 	is_span(span_skip(SPAN("abc"), 2), "c", "skip");
 	is_span(span_skip(SPAN("abc"), 3), "", "skip all");
 	ok(span_skip(ABSENT, 0).p == NULL, "skip nothing of what is absent");
+	ok(span_total((struct span[]){ SPAN("abc"), ABSENT, SPAN("de") }, 3) ==
+		    5 &&
+		span_total(NULL, 0) == 0,
+	    "the bytes of some");
 }
 
 /* Walks all of s and shows the pieces between bars. */

@@ -4,6 +4,7 @@
  */
 #include "spawn.h"
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "buf.h"
@@ -152,6 +154,43 @@ test_input(void)
 	spawn_end(&child, 1);
 	ok(fcntl(c.in, F_GETFD) != -1, "which stays the caller's");
 	close(c.in);
+}
+
+/* As much as it says at once, of a program that says so many bytes. */
+static size_t
+take_once(struct spawn_child *child, size_t want)
+{
+	static char room[300000];
+	struct span bytes = { NULL, 0 };
+	int n = 0;
+
+	while (ioctl(child->h.out, FIONREAD, &n) == 0 && (size_t)n < want)
+		sched_yield();
+	ok(child->h.way->take(&child->h, room, sizeof(room), &bytes) ==
+		HANDLER_BYTES,
+	    "its output");
+	return bytes.n;
+}
+
+/* Who says much gets a pipe that holds more. */
+static void
+test_wide(void)
+{
+	struct spawn_command c = shell("exec head -c 1000000 /dev/zero");
+	struct spawn_child child = start(&c);
+	int usual = fcntl(child.h.out, F_GETPIPE_SZ), wide;
+
+	ok(take_once(&child, (size_t)usual) == (size_t)usual, "a full pipe");
+	wide = fcntl(child.h.out, F_GETPIPE_SZ);
+	ok(wide > usual && take_once(&child, (size_t)wide) == (size_t)wide,
+	    "… and then a larger one, and full again");
+	spawn_end(&child, 0);
+	c = shell("head -c 1000 /dev/zero; read x");
+	child = start(&c);
+	ok(take_once(&child, 1000) == 1000 &&
+		fcntl(child.h.out, F_GETPIPE_SZ) == usual,
+	    "one that says little keeps its own");
+	spawn_end(&child, 0);
 }
 
 /* E72: also those that were opened without close-on-exec. */
@@ -557,6 +596,7 @@ main(void)
 	before = descriptors();
 	test_pipes();
 	test_input();
+	test_wide();
 	test_descriptors();
 	test_signals();
 	test_group();
