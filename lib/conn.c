@@ -25,6 +25,7 @@ drop_input(struct conn *c)
 	if (c->in != c->lent)
 		free(c->in);
 	c->in = NULL;
+	c->fits = false;
 	c->unread = c->body = none;
 }
 
@@ -35,7 +36,7 @@ fetch(struct conn *c)
 	bool lent;
 	ssize_t n;
 
-	if (c->filled)
+	if (c->filled || c->fits)
 		drop_input(c);
 	if (c->in == NULL)
 		c->in =
@@ -376,26 +377,30 @@ conn_lend(struct conn *c, char *room)
 	c->lent = room;
 }
 
-/* What is unread in a lent room moves to one of our own. */
+/* What is unread in a lent room moves to one of our own, which it just fits. */
 static void
 keep_input(struct conn *c)
 {
-	char *from = c->in, *own;
+	const struct span first = c->body.n > 0 ? c->body : c->unread;
+	const struct span last = c->unread.n > 0 ? c->unread : c->body;
+	size_t n = (size_t)(last.p + last.n - first.p);
+	char *own;
 
-	if (from != c->lent)
+	if (c->in != c->lent)
 		return;
-	own = malloc(CONN_IN);
+	own = malloc(n);
 	if (own == NULL) {
 		drop_input(c);
 		c->broken = true;
 		return;
 	}
-	memcpy(own, from, CONN_LENT);
+	memcpy(own, first.p, n);
 	c->in = own;
+	c->fits = true;
 	if (c->unread.n > 0)
-		c->unread.p = own + (c->unread.p - from);
+		c->unread.p = own + (c->unread.p - first.p);
 	if (c->body.n > 0)
-		c->body.p = own + (c->body.p - from);
+		c->body.p = own;
 }
 
 void

@@ -24,6 +24,7 @@ struct conn {
 	char *in;           /* NULL while nothing is in it; `lent`, or ours */
 	char *lent;         /* see conn_lend() */
 	bool filled;        /* that one was: there is more to come */
+	bool fits;          /* ours holds no more than what is unread */
 	struct span unread; /* in `in` */
 	struct span body;   /* in `in`, before `unread`: not yet taken */
 	struct buf owed;    /* to the peer */

@@ -52,7 +52,8 @@ struct serve_gate {
 	/*
 	 * After that, once the answer is on its way: waits for the handler,
 	 * or ends it, before the slot is used again.  stop: readable when
-	 * handlers are to be ended.  Without wait() before, it never waits.
+	 * handlers are to be ended.  Without wait() before, it never waits;
+	 * without begin(), there is nothing to do.
 	 */
 	void (*linger)(void *ctx, unsigned slot, int stop);
 	/* It will not be run; but for SERVE_GONE it is to be answered. */

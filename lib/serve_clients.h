@@ -37,6 +37,7 @@ struct client {
 	size_t index; /* in serve.clients */
 	struct serve_head head;
 	void *passage;      /* while a request lives */
+	bool needs_strings; /* see serve.h, before its handler begins */
 	unsigned slot;      /* while its handler runs */
 	bool reserve;       /* it was accepted with the reserve descriptor */
 	bool added;         /* its descriptor is in the epoll set */

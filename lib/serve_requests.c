@@ -95,6 +95,32 @@ client_over_later(struct serve *s, struct client *c)
 }
 
 /*
+ * A program's environment is what libfcgi makes of the head: so it is with any
+ * other responder, and with what programs know of one.
+ */
+static bool
+read_strings(struct client *c)
+{
+	c->conn.x.vars = serve_head_read(&c->head, &c->conn.screen);
+	return c->conn.x.vars != NULL;
+}
+
+/*
+ * Its slot is here.  Only now are there strings: whoever is parked has its head
+ * alone.
+ */
+static enum exchange_need
+begin_handler(struct worker *w, struct client *c, struct exchange_await *what)
+{
+	const struct serve_gate *g = &w->s->o->gate;
+
+	if (!c->needs_strings || read_strings(c))
+		return g->begin(g->ctx, &c->conn.x, c->passage, c->slot, what);
+	g->leave(g->ctx, &c->conn.x, c->passage, SERVE_FAILED);
+	return EXCHANGE_DONE;
+}
+
+/*
  * The client's handler, until it is done.  False where it is waited for in the
  * epoll set, and so is no longer ours.
  */
@@ -129,18 +155,16 @@ run_handlers(struct worker *w, struct client *c, enum exchange_need need,
 		c = client_pass_on(w->s, slot);
 		if (c == NULL)
 			return;
-		need = g->begin(g->ctx, &c->conn.x, c->passage, slot, what);
+		need = begin_handler(w, c, what);
 	}
 }
 
 static void
 run_handler(struct worker *w, struct client *c)
 {
-	const struct serve_gate *g = &w->s->o->gate;
 	struct exchange_await what;
 
-	run_handlers(w, c,
-	    g->begin(g->ctx, &c->conn.x, c->passage, c->slot, &what), &what);
+	run_handlers(w, c, begin_handler(w, c, &what), &what);
 }
 
 /* Its handler has said something; or has not, and is to be waited for. */
@@ -152,17 +176,6 @@ resume_handler(struct worker *w, struct client *c, bool said)
 
 	run_handlers(w, c,
 	    said ? g->resume(g->ctx, c->slot, &what) : EXCHANGE_WAITS, &what);
-}
-
-/*
- * A program's environment is what libfcgi makes of the head: so it is with any
- * other responder, and with what programs know of one.
- */
-static bool
-read_strings(struct client *c)
-{
-	c->conn.x.vars = serve_head_read(&c->head, &c->conn.screen);
-	return c->conn.x.vars != NULL;
 }
 
 /* A head is whole.  True as client_settle(). */
@@ -182,10 +195,7 @@ client_request(struct worker *w, struct client *c)
 	entered = g->enter(g->ctx, &c->conn.x, c->passage);
 	if (entered == SERVE_ANSWERED)
 		return client_over(s, c);
-	if (entered == SERVE_NEEDS_STRINGS && !read_strings(c)) {
-		g->leave(g->ctx, &c->conn.x, c->passage, SERVE_FAILED);
-		return client_over(s, c);
-	}
+	c->needs_strings = entered == SERVE_NEEDS_STRINGS;
 	switch (client_find_place(s, c)) {
 	case PLACE_SLOT:
 		run_handler(w, c);

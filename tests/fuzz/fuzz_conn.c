@@ -47,14 +47,26 @@ leave(struct door *d)
 	d->p = NULL;
 }
 
+/* What is lent until a connection rests. */
+static char lent[CONN_LENT];
+
+static void
+rest(struct conn *c)
+{
+	conn_rest(c);
+	memset(lent, 0xA5, sizeof(lent)); /* somebody else's */
+}
+
 static void
 request(struct door *d)
 {
 	struct conn *c = &d->c;
 	struct gate_passage passage = { .id = 0 };
 
-	if (gate_enter(front.gate, &c->x, &passage))
+	if (gate_enter(front.gate, &c->x, &passage)) {
+		rest(c); /* as if it had been parked */
 		gate_leave(front.gate, &c->x, &passage, REASON_BUSY);
+	}
 	if (c->aborted && !c->broken && !c->x.finished)
 		conn_end_aborted(c);
 	if (c->x.finished)
@@ -73,7 +85,7 @@ head(struct door *d)
 		leave(d);
 		return false;
 	case CONN_WAITS:
-		conn_rest(&d->c);
+		rest(&d->c);
 		return false;
 	case CONN_READY:
 		request(d);
@@ -95,7 +107,7 @@ settle(struct door *d)
 		return false;
 	}
 	if (!sent || body != CONN_READY) {
-		conn_rest(c);
+		rest(c);
 		return false;
 	}
 	conn_next(c);
@@ -124,6 +136,7 @@ turn(struct peer *p)
 	if (d == doors + SCRIPT_PEERS)
 		return false;
 	ioctl(d->c.fd, FIONREAD, &unread);
+	conn_lend(&d->c, lent);
 	while (d->p != NULL && (d->drains ? settle(d) : head(d)))
 		;
 	if (d->p != NULL)

@@ -451,6 +451,44 @@ test_pipelined(void)
 	part(&s);
 }
 
+/* It rests with bytes unread, of a body or of what follows, in a lent room. */
+static void
+test_lent(void)
+{
+	static char room[CONN_LENT];
+	struct span bytes;
+	struct server s;
+
+	meet(&s);
+	conn_lend(&s.c, room);
+	say(&s,
+	    "begin:1:1:k params:1:A=b params:1 stdin:1:hello stdin:1 "
+	    "begin:1:1:k params:1 stdin:1:again stdin:1");
+	ok(conn_head(&s.c) == CONN_READY && s.c.in == room, "a head");
+	ok(body(&s, &bytes) == EXCHANGE_BYTES, "a body has begun");
+	taken(&s, 2);
+	conn_rest(&s.c);
+	memset(room, 'x', sizeof(room));
+	finish(&s, 0, "1");
+	ok(s.c.in != NULL && s.c.in != room &&
+		body(&s, &bytes) == EXCHANGE_BYTES,
+	    "… and goes on");
+	is_span(bytes, "llo", "… when the room is another's");
+	ok(conn_drain(&s.c) == CONN_READY, "it is whole");
+	conn_next(&s.c);
+	conn_rest(&s.c);
+	conn_lend(&s.c, room);
+	ok(conn_head(&s.c) == CONN_READY && body_is(&s, "again"),
+	    "and so does the next request");
+	finish(&s, 0, "2");
+	conn_next(&s.c);
+	say(&s, "begin:1:1:k params:1 stdin:1:third stdin:1");
+	ok(conn_head(&s.c) == CONN_READY && s.c.in == room &&
+		body_is(&s, "third"),
+	    "and what comes after that is read into the room");
+	part(&s);
+}
+
 /* Sends it all, a reader of `most` bytes at a time at the other end. */
 static bool
 send_all(struct server *s, struct span rest, size_t most)
@@ -728,6 +766,7 @@ main(void)
 	test_finish();
 	test_cut();
 	test_pipelined();
+	test_lent();
 	test_small_buffer(50);
 	test_small_buffer(1000);
 	test_small_buffer(65536);

@@ -882,6 +882,30 @@ test_busy(void)
 	stop(&s);
 }
 
+/* Whoever was parked has its variables too. */
+static void
+test_parked_vars(void)
+{
+	struct wanted w = usual;
+	struct server s;
+	int run_fd, fd;
+
+	w.threads = 1;
+	start(&s, w);
+	run_fd = call(&s);
+	say(run_fd, ASK("1", "echo"));
+	ok(happened(&s) == 'r', "a handler runs");
+	fd = call(&s);
+	say(fd, "begin:1:1:k params:1:DO=vars,A=b params:1 stdin:1");
+	poll(NULL, 0, 50); /* so that it is parked, most likely */
+	say(run_fd, "stdin:1:end stdin:1");
+	hears(run_fd, SAYS("1", "end"), "it ends");
+	hears(fd, SAYS("1", "DO=vars;A=b;"), "the next one has variables");
+	close(run_fd);
+	close(fd);
+	stop(&s);
+}
+
 static void
 test_parked(void)
 {
@@ -1345,6 +1369,7 @@ main(void)
 	test_rest();
 	test_queue();
 	test_busy();
+	test_parked_vars();
 	test_parked();
 	test_linger();
 	test_await();
