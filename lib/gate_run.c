@@ -28,6 +28,7 @@ struct run {
 	struct gate_passage *p;
 	unsigned slot;
 	struct target *target; /* 20 KiB: not to be cleared for each */
+	char *file;            /* its file, when the rest has gone */
 	struct spool spool;
 	struct childenv vars;
 	char length[24];  /* of a spooled body */
@@ -185,9 +186,11 @@ make_params(const struct run *r, struct buf *out)
 static enum reason
 exec_failed(struct run *r, int error)
 {
-	snprintf(r->detail, sizeof(r->detail), "exec %.180s: %s",
-	    r->target->file, target_exec_text(r->target->file, error));
-	return target_exec_fault(r->target->file, error);
+	const char *file = r->file != NULL ? r->file : r->target->file;
+
+	snprintf(r->detail, sizeof(r->detail), "exec %.180s: %s", file,
+	    target_exec_text(file, error));
+	return target_exec_fault(file, error);
 }
 
 static const char *
@@ -276,6 +279,18 @@ make_job(struct run *r, struct handler *h, struct reply *reply)
 		.body = streamed(r) };
 }
 
+/* The program has it all by now, and may run for long. */
+static void
+forget_command(struct run *r)
+{
+	r->file = strdup(r->target->file);
+	if (r->file == NULL)
+		return;
+	free(r->target);
+	r->target = NULL;
+	childenv_free(&r->vars);
+}
+
 static enum reason
 run_child(struct run *r, const struct spawn_command *command)
 {
@@ -288,6 +303,7 @@ run_child(struct run *r, const struct spawn_command *command)
 		snprintf(r->detail, sizeof(r->detail), "%s", strerror(errno));
 		return REASON_OVERLOADED;
 	}
+	forget_command(r);
 	job = make_job(r, &child.h, &reply);
 	result = pump_run(&job);
 	conclude(r, &child.h, &reply, &result);
@@ -398,6 +414,7 @@ run_program(struct gate *g, unsigned slot)
 		why = make_vars(&r) ? start_program(&r) : REASON_OVERLOADED;
 	finish(&r, why);
 	free(r.target);
+	free(r.file);
 }
 
 /* --- a FastCGI server --- */
