@@ -150,8 +150,8 @@ way_taken(struct exchange *x, size_t n)
 	c->body = span_skip(c->body, n);
 }
 
-bool
-conn_flush(struct conn *c)
+static bool
+flush_owed(struct conn *c)
 {
 	while (c->owed.n > 0 && !c->broken) {
 		ssize_t n = send(c->fd, c->owed.p, c->owed.n,
@@ -166,6 +166,13 @@ conn_flush(struct conn *c)
 	}
 	c->broken |= c->owed.failed;
 	return true;
+}
+
+bool
+conn_flush(struct conn *c)
+{
+	c->x.owes = !flush_owed(c);
+	return !c->x.owes;
 }
 
 /*
@@ -194,7 +201,8 @@ send_records(struct conn *c, const struct span v[], size_t n, struct span end)
 	if (c->broken)
 		return -1;
 	sent = records_send(c->fd, c->screen.id, v, n, end, &c->owed);
-	if (c->owed.n > 0 && !c->wide)
+	c->x.owes = c->owed.n > 0;
+	if (c->x.owes && !c->wide)
 		widen(c);
 	return sent;
 }

@@ -50,7 +50,7 @@ struct exchange_way {
 	/*
 	 * Sends a part of the answer, n spans as one; returns how many bytes
 	 * were taken, or -1 with errno: EAGAIN (poll out), or another one, and
-	 * the client is gone.
+	 * the client is gone.  Nothing sends what it owes, and returns 0.
 	 */
 	ssize_t (*send)(struct exchange *x, const struct span v[], size_t n);
 	/*
@@ -85,6 +85,8 @@ struct exchange {
 	bool cgi;   /* a CGI request: the environment is the request's */
 	bool authorizer; /* it asks for the decision alone; there is no body */
 	bool finished;   /* the answer is whole: finish() was called */
+	bool owes;       /* bytes that it took are still here: poll out, and
+			    then send() nothing */
 	int64_t send_timeout; /* milliseconds that finish() may wait, in CGI */
 };
 

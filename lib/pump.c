@@ -169,7 +169,7 @@ output_send(struct pump *p)
 		end(p, REASON_CLIENT_GONE, NULL);
 		return;
 	}
-	p->result.begun = true;
+	p->result.begun |= n > 0;
 	p->taken = p->now;
 	head = (size_t)n < p->head.n ? (size_t)n : p->head.n;
 	p->head = span_skip(p->head, head);
@@ -345,7 +345,8 @@ arrange(struct pump *p)
 	bool listen = p->input.n == 0 && (p->body_open || !x->cgi);
 	short in = listen && x->in != -1 ? POLLIN : 0;
 	bool held = is_held(p);
-	short out = (short)(x->gone | (pending(p) && !held ? POLLOUT : 0));
+	bool send = (pending(p) && !held) || x->owes;
+	short out = (short)(x->gone | (send ? POLLOUT : 0));
 
 	if (x->in == x->out) {
 		watch(p, CLIENT_IN, -1, 0);
@@ -376,7 +377,7 @@ serve_client(struct pump *p)
 	if (in & (POLLIN | POLLHUP) || p->fd[HANDLER_IN].revents != 0 ||
 	    (p->input_ready && p->input.n == 0))
 		input_move(p);
-	if (out->revents & POLLOUT && pending(p) && !p->done)
+	if (out->revents & POLLOUT && (pending(p) || p->x->owes) && !p->done)
 		output_send(p);
 }
 
@@ -425,7 +426,7 @@ check_clocks(struct pump *p)
 		p->heard = p->now;
 	if (!awaiting_body)
 		p->fed = p->now;
-	if (!pending(p))
+	if (!pending(p) && !p->x->owes)
 		p->taken = p->now;
 	if (past(p, p->fed, l->body_timeout))
 		end(p, REASON_BODY_TIMEOUT, NULL);
@@ -626,9 +627,9 @@ awaits_output(const struct pump *p)
 {
 	const struct handler *h = p->handler;
 
-	return !pending(p) && !p->body_open && !p->input_ready && !h->owes &&
-	    !h->ready && !p->output_ended && p->stopped == 0 && h->err == -1 &&
-	    h->out != -1;
+	return !pending(p) && !p->x->owes && !p->body_open && !p->input_ready &&
+	    !h->owes && !h->ready && !p->output_ended && p->stopped == 0 &&
+	    h->err == -1 && h->out != -1;
 }
 
 /* When the handler will have been silent for too long; 0: never. */

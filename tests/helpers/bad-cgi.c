@@ -353,9 +353,8 @@ do_background(const char *arg)
 static void
 do_stall(const char *arg)
 {
-	(void)arg;
 	puts_out(head);
-	put_bytes(STDOUT_FILENO, 1000, 's');
+	put_bytes(STDOUT_FILENO, *arg == '\0' ? 1000 : number(arg), 's');
 	forever();
 }
 

@@ -96,6 +96,29 @@ class TestMemory:
             assert peak(front.child.pid) - before < KIB_MORE
 
 
+def body_bytes(client, n):
+    """Those of an answer that comes on a connection, until it has so many."""
+    got = b""
+    while len(got.partition(b"\r\n\r\n")[2]) < n:
+        kind, _, content = client.record()
+        assert kind == fcgi.STDOUT
+        got += content
+    return got.partition(b"\r\n\r\n")[2]
+
+
+class TestSilence:
+    """What the handler has said goes out, though it says no more."""
+
+    @pytest.mark.parametrize("n", [1, 65535, 65536, *range(140000, 1000000, 20000)])
+    def test_all_of_it(self, front, n):
+        front.start()
+        with front.connect() as client:
+            client.request(variables(path=f"/stall/{n}"))
+            time.sleep(0.1)  # in which the socket is full
+            assert body_bytes(client, n) == b"s" * n
+        until(lambda: not left(front), "the handler's end")
+
+
 # beyond 31, 32 and 33 bits: what is left of them where they are cut is 5
 LONG = [2 * GIB + 5, 4 * GIB + 5, 8 * GIB + 5]
 

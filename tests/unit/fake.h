@@ -32,12 +32,14 @@ struct fake {
 	size_t takes;      /* bytes of the answer that are taken at once */
 	size_t room;       /* … and in all, until the client takes no more */
 	size_t leaves;     /* it goes once it has so many bytes */
+	bool late;         /* it owes what it took until it is asked again */
 	int in;            /* x.in, until there is no more */
 	int client;        /* the client's end of x.out */
 	int signal;        /* see stop_signal */
 	struct buf sent, errors;
 	unsigned sends, finishes, cuts;
-	int status; /* as finish() was told */
+	unsigned flushes; /* sends of nothing while it owed */
+	int status;       /* as finish() was told */
 };
 
 static inline struct fake *
@@ -143,6 +145,12 @@ fake_send(struct exchange *x, const struct span v[], size_t n)
 		fake_fill(f);
 	if (f->sent.n >= f->leaves)
 		fake_leave(f);
+	if (total == 0 && x->owes) {
+		f->flushes++;
+		x->owes = false;
+		return 0;
+	}
+	x->owes = f->late;
 	if (total > 0)
 		return (ssize_t)total;
 	errno = EAGAIN;

@@ -587,6 +587,11 @@ test_wide(void)
 	ok(send_buffer(&s) == usual && !s.c.wide, "an answer that fits");
 	send_span(&s, (struct span){ text, sizeof(text) });
 	ok(send_buffer(&s) > usual && s.c.wide, "one that does not");
+	ok(s.c.x.owes, "… of which something is owed");
+	while (listen_some(&s, 65536) > 0)
+		;
+	ok(s.c.x.way->send(&s.c.x, NULL, 0) == 0 && !s.c.x.owes,
+	    "… until it has gone out");
 	part(&s);
 }
 

@@ -27,6 +27,8 @@ struct pump_case {
 	size_t body;     /* bytes of it that come */
 	uint64_t length; /* that are the handler's; 0: as many */
 	bool held, gives_up;
+	bool late; /* see fake.h */
+	unsigned flushes;
 	size_t piece, takes, room, leaves; /* see fake.h; 0: no limit */
 	int stop; /* a signal for the handler, from the beginning */
 	bool head;
@@ -271,6 +273,25 @@ static const struct pump_case slow[] = {
 	    .why = REASON_CLIENT_GONE,
 	    .begun = true,
 	    .detail = "took nothing for `send_timeout`" },
+	{ .name = "what is owed goes out while the handler is silent",
+	    .script = PRINT "printf body; sleep 300",
+	    .late = true,
+	    .flushes = 1,
+	    .time_limit = 1,
+	    .why = REASON_HANDLER_TIMEOUT,
+	    .begun = true,
+	    .sent = HEAD "body",
+	    .detail = "past `time_limit`" },
+	{ .name = "… or the client has taken nothing more",
+	    .script = PRINT "printf body; sleep 300",
+	    .late = true,
+	    .room = sizeof(HEAD "body") - 1,
+	    .timeout = 60,
+	    .send_timeout = 1,
+	    .why = REASON_CLIENT_GONE,
+	    .begun = true,
+	    .sent = HEAD "body",
+	    .detail = "took nothing for `send_timeout`" },
 	{ .name = "a handler that is told to stop, and does not",
 	    .script = "trap '' TERM; kill -USR1 $PPID; "
 		      "while :; do sleep 0.1; done",
@@ -332,6 +353,7 @@ make(struct run *r, const struct pump_case *c)
 	r->f.room = or_all(c->room);
 	r->f.leaves = or_all(c->leaves);
 	r->f.held = c->held;
+	r->f.late = c->late;
 	r->f.gives_up = c->gives_up;
 	r->f.signal = c->stop;
 	if (c->leaves == 1)
@@ -461,7 +483,7 @@ run_case(const struct pump_case *c, unsigned hold)
 	same = is_result(&r, c) && is_sent(&r, c) &&
 	    is_text(&r.f.errors, c->errors == NULL ? "" : c->errors,
 		"errors") &&
-	    r.f.finishes == 0;
+	    r.f.finishes == 0 && r.f.flushes == c->flushes;
 	unmake(&r);
 	close(null);
 	signal(SIGUSR1, SIG_DFL);
