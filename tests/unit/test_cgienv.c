@@ -550,7 +550,7 @@ join_pairs(const struct buf *pairs, struct buf *out)
 	struct buf all;
 
 	buf_init(&all, 65536);
-	buf_room(&all, 65536); /* so that it stays where it is */
+	must(buf_room(&all, 65536)); /* so that it stays where it is */
 	while (n < VARS_MAX + 16 && wire_pair(&rest, &pair)) {
 		size_t at = all.n;
 

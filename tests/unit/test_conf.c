@@ -1069,7 +1069,7 @@ look(const char *name, const char *text, enum conf_result want)
 	    "looks at %s: %s", name, result_name(got));
 	buf_free(&filled);
 	buf_free(&said);
-	return c;
+	return must(c);
 }
 
 static const char written_text[] = "[policy]\n"
@@ -1132,11 +1132,12 @@ test_written(void)
 
 	is_written(c);
 	conf_free(c);
+	c = NULL;
 	buf_init(&said, 4096);
 	ok(conf_load(path_of("policy.ini"), CONF_FOR_SERVER, on_report, &said,
 	       &c) == CONF_OK,
 	    "the same, loaded");
-	is_written(c);
+	is_written(must(c));
 	conf_free(c);
 	buf_free(&said);
 	c = look("policy.ini", "[policy]\nplayground = yes\n", CONF_OK);
