@@ -175,6 +175,16 @@ conn_flush(struct conn *c)
 	return !c->x.owes;
 }
 
+static int
+socket_option(int fd, int name)
+{
+	int value = 0;
+	socklen_t n = sizeof(value);
+
+	getsockopt(fd, SOL_SOCKET, name, &value, &n);
+	return value;
+}
+
 /*
  * Much is going out: fewer turns, each with more.  A Unix socket has one size
  * for ever; TCP finds its own, unless it is told.
@@ -182,11 +192,10 @@ conn_flush(struct conn *c)
 static void
 widen(struct conn *c)
 {
-	int domain = 0, size = CONN_WIDE;
-	socklen_t n = sizeof(domain);
+	int size = CONN_WIDE;
 
-	getsockopt(c->fd, SOL_SOCKET, SO_DOMAIN, &domain, &n);
-	if (domain == AF_UNIX)
+	if (socket_option(c->fd, SO_DOMAIN) == AF_UNIX &&
+	    socket_option(c->fd, SO_SNDBUF) < 2 * size) /* it counts double */
 		setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	c->wide = true;
 }
@@ -201,6 +210,7 @@ send_records(struct conn *c, const struct span v[], size_t n, struct span end)
 	if (c->broken)
 		return -1;
 	sent = records_send(c->fd, c->screen.id, v, n, end, &c->owed);
+	c->broken |= c->owed.failed;
 	c->x.owes = c->owed.n > 0;
 	if (c->x.owes && !c->wide)
 		widen(c);
@@ -211,9 +221,12 @@ static ssize_t
 way_send(struct exchange *x, const struct span v[], size_t n)
 {
 	struct conn *c = (struct conn *)x;
+	size_t owed = c->owed.n;
 
 	if (conn_flush(c))
 		return send_records(c, v, n, none);
+	if (c->owed.n < owed)
+		return 0;
 	errno = EAGAIN;
 	return -1;
 }

@@ -50,7 +50,8 @@ struct exchange_way {
 	/*
 	 * Sends a part of the answer, n spans as one; returns how many bytes
 	 * were taken, or -1 with errno: EAGAIN (poll out), or another one, and
-	 * the client is gone.  Nothing sends what it owes, and returns 0.
+	 * the client is gone.  0: what it owed has gone out, or a part of it,
+	 * which is all that happens where v is nothing.
 	 */
 	ssize_t (*send)(struct exchange *x, const struct span v[], size_t n);
 	/*

@@ -81,9 +81,9 @@ send_most(struct exchange *x, struct span *rest)
 	while (rest->n > EXCHANGE_FINISH_MAX) {
 		ssize_t n = x->way->send(x, rest, 1);
 
-		if (n > 0)
+		if (n >= 0)
 			*rest = span_skip(*rest, (size_t)n);
-		else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK) ||
+		else if ((errno != EAGAIN && errno != EWOULDBLOCK) ||
 		    !wait_for_room(x))
 			return false;
 	}

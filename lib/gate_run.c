@@ -218,6 +218,15 @@ leave_child(struct run *r, const struct spawn_child *c, bool whole, bool told)
 	s->id = r->p->id;
 }
 
+static void
+drop_room(struct run *r)
+{
+	struct gate_slot *s = &r->g->slots[r->slot];
+
+	free(s->room);
+	s->room = NULL;
+}
+
 /* What the pump came to: the end of the answer, or an answer of ours. */
 static void
 conclude(struct run *r, const struct handler *h, struct reply *reply,
@@ -244,6 +253,8 @@ conclude(struct run *r, const struct handler *h, struct reply *reply,
 	if (why != REASON_OK && result->begun)
 		r->x->way->cut(r->x);
 	reply_free(reply);
+	if (result->large) /* which few answers are */
+		drop_room(r);
 }
 
 /* How much of the body comes through the exchange, and so not by a spool. */

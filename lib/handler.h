@@ -67,6 +67,7 @@ struct handler {
 	bool ready;     /* has output that poll cannot see */
 	bool kept;      /* out was another request's before */
 	bool over;      /* what take() gave last was the end, and in order */
+	size_t holds;   /* bytes that it may have said and nobody has read */
 	short polled;   /* what poll(2) has just said of out; else 0 */
 	int status;     /* its exit status, once known */
 	char note[256]; /* how it ended, for the log; empty: in order */

@@ -251,6 +251,7 @@ static void
 output_take(struct pump *p, struct span bytes)
 {
 	p->taken = p->now;
+	p->result.large |= bytes.p + bytes.n > p->job->room + PUMP_ROOM / 4;
 	if (!is_complete(p)) /* what is too much does not count */
 		p->heard = p->now;
 	if (p->exited != 0)
@@ -428,6 +429,9 @@ check_clocks(struct pump *p)
 		p->fed = p->now;
 	if (!pending(p) && !p->x->owes)
 		p->taken = p->now;
+	/* poll wants more room than a client that takes little ever makes */
+	if (past(p, p->taken, l->send_timeout) && !p->done)
+		output_send(p);
 	if (past(p, p->fed, l->body_timeout))
 		end(p, REASON_BODY_TIMEOUT, NULL);
 	if (past(p, p->heard, l->timeout) && is_complete(p))
@@ -453,7 +457,7 @@ check_exit(struct pump *p)
 	if (p->exited == 0 && p->handler->way->ended(p->handler))
 		p->exited = p->now;
 	/* its own last bytes may still be in the pipe: no more than that */
-	if (p->exited != 0 && p->tail <= PUMP_ROOM &&
+	if (p->exited != 0 && p->tail <= p->handler->holds &&
 	    (pending(p) || p->fd[HANDLER_OUT].revents & POLLIN))
 		p->exited = p->now;
 	if (p->exited != 0 && !p->output_ended &&

@@ -44,7 +44,8 @@ struct pump_result {
 	 * it lies in the job's room and reply.
 	 */
 	struct span rest[2];
-	bool told; /* the handler was told to stop: its grace has begun */
+	bool told;  /* the handler was told to stop: its grace has begun */
+	bool large; /* more than a quarter of the room has been in use */
 	const char *detail; /* for the log, or NULL; or in the handler */
 };
 

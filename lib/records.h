@@ -10,7 +10,7 @@
 #include "buf.h"
 
 enum {
-	RECORDS_MAX = 4,    /* at a time */
+	RECORDS_MAX = 5,    /* at a time: a pump has 256 KiB */
 	RECORDS_PIECES = 4, /* spans that they are made of */
 	RECORDS_CONTENT = RECORDS_MAX * 65535
 };

@@ -271,6 +271,25 @@ request_wake(struct worker *w, struct client *c, enum state state,
 	}
 }
 
+/*
+ * The last bytes of an answer have waited for long; epoll wants more room than
+ * a client that takes little ever makes.
+ */
+static void
+expire_drain(struct serve *s, struct client *c)
+{
+	size_t owed = c->conn.owed.n;
+
+	conn_flush(&c->conn);
+	if (s->killing || c->conn.owed.n >= owed) {
+		client_close(s, c);
+		return;
+	}
+	c->drain_until = io_now() + DRAIN_MS;
+	if (client_settle(s, c))
+		client_wait(s, c, STATE_HEAD, EPOLLOUT, 0);
+}
+
 void
 request_expire(struct serve *s, struct client *c, enum state state)
 {
@@ -284,7 +303,7 @@ request_expire(struct serve *s, struct client *c, enum state state)
 		client_close(s, c);
 		break;
 	case STATE_DRAIN:
-		client_close(s, c);
+		expire_drain(s, c);
 		break;
 	case STATE_AWAIT:
 		client_due(s, c);

@@ -134,8 +134,15 @@ way_flush(struct handler *h)
 static void
 widen(struct spawn_child *c)
 {
-	if (!c->wide)
-		fcntl(c->h.out, F_SETPIPE_SZ, PIPE_WIDE);
+	int size;
+
+	if (c->wide)
+		return;
+	size = fcntl(c->h.out, F_GETPIPE_SZ);
+	if (size < PIPE_WIDE)
+		size = fcntl(c->h.out, F_SETPIPE_SZ, PIPE_WIDE);
+	if (size > 0)
+		c->h.holds = (size_t)size;
 	c->wide = true;
 }
 
@@ -226,7 +233,8 @@ spawn_start(const struct spawn_command *c, int *exec_errno,
 		.h = { .way = &way,
 		    .in = p.in[1],
 		    .out = p.out[0],
-		    .err = p.err[0] },
+		    .err = p.err[0],
+		    .holds = PIPE_USUAL },
 		.exec_errno = exec_errno };
 	p.in[1] = p.out[0] = p.err[0] = -1;
 	pipes_close(&p);

@@ -5,9 +5,12 @@
  */
 #include "pump.h"
 
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <syslog.h>
 
 #include "fake.h"
@@ -27,7 +30,8 @@ struct pump_case {
 	size_t body;     /* bytes of it that come */
 	uint64_t length; /* that are the handler's; 0: as many */
 	bool held, gives_up;
-	bool late; /* see fake.h */
+	bool late;  /* see fake.h */
+	bool stiff; /* poll never says that the client would take more */
 	unsigned flushes;
 	size_t piece, takes, room, leaves; /* see fake.h; 0: no limit */
 	int stop; /* a signal for the handler, from the beginning */
@@ -274,7 +278,8 @@ static const struct pump_case slow[] = {
 	    .begun = true,
 	    .detail = "took nothing for `send_timeout`" },
 	{ .name = "what is owed goes out while the handler is silent",
-	    .script = PRINT "printf body; sleep 300",
+	    .script = "printf 'Content-Type: text/plain\n\nbody'; "
+		      "sleep 300",
 	    .late = true,
 	    .flushes = 1,
 	    .time_limit = 1,
@@ -283,7 +288,8 @@ static const struct pump_case slow[] = {
 	    .sent = HEAD "body",
 	    .detail = "past `time_limit`" },
 	{ .name = "… or the client has taken nothing more",
-	    .script = PRINT "printf body; sleep 300",
+	    .script = "printf 'Content-Type: text/plain\n\nbody'; "
+		      "sleep 300",
 	    .late = true,
 	    .room = sizeof(HEAD "body") - 1,
 	    .timeout = 60,
@@ -292,6 +298,14 @@ static const struct pump_case slow[] = {
 	    .begun = true,
 	    .sent = HEAD "body",
 	    .detail = "took nothing for `send_timeout`" },
+	{ .name = "a client that takes so little that poll never tells",
+	    .script = "printf 'Content-Type: text/plain\\n\\nbody'; sleep 2.5",
+	    .stiff = true,
+	    .takes = sizeof(HEAD "b") - 1,
+	    .timeout = 60,
+	    .send_timeout = 1,
+	    .begun = true,
+	    .sent = HEAD "body" },
 	{ .name = "a handler that is told to stop, and does not",
 	    .script = "trap '' TERM; kill -USR1 $PPID; "
 		      "while :; do sleep 0.1; done",
@@ -354,6 +368,8 @@ make(struct run *r, const struct pump_case *c)
 	r->f.leaves = or_all(c->leaves);
 	r->f.held = c->held;
 	r->f.late = c->late;
+	if (c->stiff)
+		fake_fill(&r->f);
 	r->f.gives_up = c->gives_up;
 	r->f.signal = c->stop;
 	if (c->leaves == 1)
@@ -550,6 +566,26 @@ test_hold(const struct hold_case *h)
 	take_rest(&r);
 	ok(same && (h->all == NULL || is_text(&r.f.sent, h->all, "all")), "%s",
 	    h->name);
+	unmake(&r);
+}
+
+/* Whose room is worth giving back: all that it says is in the pipe. */
+static void
+test_large(const char *script, int size, bool large)
+{
+	const struct pump_case plain = { .why = REASON_OK };
+	int here = 0;
+	struct run r;
+
+	make(&r, &plain);
+	start(&r, script, false, STDIN_FILENO);
+	fcntl(r.child.h.out, F_SETPIPE_SZ, PUMP_ROOM);
+	while (ioctl(r.child.h.out, FIONREAD, &here) == 0 && here < size)
+		sched_yield();
+	r.result = pump_run(&r.job);
+	take_rest(&r);
+	ok(r.result.why == REASON_OK && r.result.large == large,
+	    "%d bytes are %s", size, large ? "large" : "not");
 	unmake(&r);
 }
 
@@ -1360,6 +1396,8 @@ main(void)
 		    quick[i].name);
 	for (size_t i = 0; i < sizeof(holds) / sizeof(holds[0]); i++)
 		test_hold(&holds[i]);
+	test_large(PRINT "head -c 60000 /dev/zero", 60000, false);
+	test_large(PRINT "head -c 200000 /dev/zero", 200000, true);
 	test_error_flood();
 	test_not_started();
 	test_scripts();

@@ -182,7 +182,8 @@ test_wide(void)
 
 	ok(take_once(&child, (size_t)usual) == (size_t)usual, "a full pipe");
 	wide = fcntl(child.h.out, F_GETPIPE_SZ);
-	ok(wide > usual && take_once(&child, (size_t)wide) == (size_t)wide,
+	ok((wide > usual || usual > 65536) && child.h.holds == (size_t)wide &&
+		take_once(&child, (size_t)wide) == (size_t)wide,
 	    "… and then a larger one, and full again");
 	spawn_end(&child, 0);
 	c = shell("head -c 1000 /dev/zero; read x");
