@@ -223,6 +223,8 @@ take_endpoint(struct conf_loading *l, const struct conf_section *s,
 {
 	apply(l, s, &draft);
 	draft.endpoint.name = arena_string(l->reader.arena, s->name);
+	if (draft.endpoint.name == NULL) /* which is told at the end */
+		draft.endpoint.name = "";
 	finish_endpoint(l, &draft, s->at);
 }
 

@@ -110,6 +110,8 @@ body(struct server *s, struct span *bytes)
 static void
 taken(struct server *s, size_t n)
 {
+	if (s->c.body.n < n) /* without memory, none has come */
+		bail();
 	s->c.x.way->taken(&s->c.x, n);
 }
 

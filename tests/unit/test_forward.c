@@ -136,7 +136,7 @@ let_in(struct backend *k)
 static bool
 listen_some(struct backend *k, size_t size)
 {
-	ssize_t n = read(k->fd, buf_room(&k->heard, size), size);
+	ssize_t n = read(k->fd, must(buf_room(&k->heard, size)), size);
 
 	k->heard.n += n > 0 ? (size_t)n : 0;
 	return n > 0;

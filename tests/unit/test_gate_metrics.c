@@ -133,6 +133,8 @@ text_of(void)
 
 	buf_init(&out, METRICS_TEXT_MAX);
 	metrics_print(o.metrics, &out);
+	if (out.failed)
+		bail();
 	return out;
 }
 
@@ -361,7 +363,7 @@ test_off(void)
 	off.metrics_path = NULL;
 	without.server = &off;
 	for (int i = 0; i < 2; i++) {
-		none = gate_new(&without);
+		none = must(gate_new(&without));
 		request_make(&r, vars);
 		gate_enter(none, &r.f.x, &r.p);
 		ok(!span_starts(buf_span(&r.f.sent), SPAN(HEAD)),

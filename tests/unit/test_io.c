@@ -13,9 +13,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 
 #include "folder.h"
@@ -174,13 +172,26 @@ test_unix_stuck(void)
 	chmod(in_folder("closed"), 0700);
 }
 
+/* What a command says in a line; libc's own way to a name needs memory. */
+static char *
+said_by(const char *command)
+{
+	FILE *f = must(popen(command, "r"));
+	static char line[2][256];
+	static int n;
+
+	n = !n;
+	if (fgets(line[n], sizeof(line[n]), f) == NULL)
+		bail();
+	line[n][strcspn(line[n], "\n")] = '\0';
+	pclose(f);
+	return line[n];
+}
+
 static void
 test_unix_owner(void)
 {
-	const struct passwd *pw = must(getpwuid(geteuid()));
-	const struct group *gr = must(getgrgid(getegid()));
-	char *me = must(strdup(pw->pw_name));
-	char *us = must(strdup(gr->gr_name));
+	const char *me = said_by("id -un"), *us = said_by("id -gn");
 	char uid[16], gid[16], address[PATH_MAX + 300];
 	struct io_listen o = { .address = address, .mode = 0640 };
 	uid_t user = geteuid() == 0 ? 12345 : geteuid();
@@ -217,8 +228,6 @@ test_unix_owner(void)
 		has_fault("no such group: no-such-group") &&
 		access(in_folder("owned"), F_OK) == -1,
 	    "a group that there is not; nothing is left behind");
-	free(me);
-	free(us);
 }
 
 static void
@@ -442,18 +451,16 @@ test_connect_refused(void)
 static void
 test_users(void)
 {
-	struct passwd *pw = must(getpwuid(0));
-	struct group *gr = must(getgrgid(0));
 	uid_t uid = 1;
 	gid_t gid = 1;
 
-	ok(io_user(pw->pw_name, &uid, &gid) && uid == 0 && gid == pw->pw_gid,
+	ok(io_user("root", &uid, &gid) && uid == 0 && gid == 0,
 	    "a user's name");
-	ok(io_user("0", &uid, &gid) && uid == 0 && gid == pw->pw_gid,
+	ok(io_user("0", &uid, &gid) && uid == 0 && gid == 0,
 	    "… and number, with the user's group");
 	ok(io_user("54321", &uid, &gid) && uid == 54321 && gid == 54321,
 	    "a number that has no name");
-	ok(io_group(gr->gr_name, &gid) && gid == 0, "a group's name");
+	ok(io_group("root", &gid) && gid == 0, "a group's name");
 	ok(io_group("54321", &gid) && gid == 54321, "… and number");
 	uid = 7;
 	gid = 8;

@@ -97,23 +97,46 @@ number(const struct live_policy *p)
 	return e->limits.kill_grace == n && e->policy.nsenders == 2 ? n : 0;
 }
 
+/* c is ours where they fail. */
+static struct live *
+begun(struct conf *c, struct metrics *m)
+{
+	struct live *l = live_new(c, m);
+
+	if (l == NULL) {
+		conf_free(c);
+		bail();
+	}
+	return l;
+}
+
+static bool
+replaced(struct live *l, struct conf *c)
+{
+	bool done = live_replace(l, c);
+
+	if (!done)
+		conf_free(c);
+	return done;
+}
+
 /* --- holders --- */
 
 static void
 test_holders(void)
 {
 	unsigned files = open_files();
-	struct live *l = must(live_new(numbered(1), NULL));
+	struct live *l = begun(numbered(1), NULL);
 	const struct live_policy *held[4];
 
 	held[0] = live_hold(l);
 	held[1] = live_hold(l);
 	ok(held[0] == held[1] && number(held[0]) == 1, "one snapshot for two");
-	ok(live_replace(l, numbered(2)), "another one");
+	ok(replaced(l, numbered(2)), "another one");
 	held[2] = live_hold(l);
 	ok(number(held[2]) == 2, "is in force");
 	ok(number(held[0]) == 1, "who holds the one before goes on with it");
-	ok(live_replace(l, numbered(3)) && live_replace(l, numbered(4)),
+	ok(replaced(l, numbered(3)) && replaced(l, numbered(4)),
 	    "one that nobody has held");
 	ok(open_files() == files + 3, "is closed: three are left");
 	live_release(l, held[0]);
@@ -138,20 +161,20 @@ test_first(void)
 {
 	unsigned files = open_files();
 	struct conf *conf = numbered(1);
-	struct live *l = must(live_new(conf, NULL));
+	struct live *l = begun(conf, NULL);
 	const struct live_policy *p = live_hold(l);
 	const struct conf_server *s = conf_server(live_first(l));
 	const char *listen = s->listen;
 
 	ok(live_first(l) == conf && strcmp(listen, "unix:/run/1") == 0,
 	    "the first one");
-	live_replace(l, numbered(2));
+	replaced(l, numbered(2));
 	ok(live_first(l) == conf && number(p) == 1, "… stays the first");
 	live_release(l, p);
 	ok(open_files() == files + 1, "… but not its lists");
 	ok(endpoint(live_first(l), 0)->policy.nsenders == 0,
 	    "… and lets nobody in");
-	live_replace(l, numbered(3));
+	replaced(l, numbered(3));
 	ok(s->listen == listen && strcmp(listen, "unix:/run/1") == 0 &&
 		live_first(l) == conf,
 	    "… its [server] is there, whatever is in force");
@@ -172,7 +195,7 @@ static const char forwarding[] =
 static void
 test_backends(void)
 {
-	struct live *l = must(live_new(load(forwarding), NULL));
+	struct live *l = begun(load(forwarding), NULL);
 	const struct live_policy *p = live_hold(l), *q;
 
 	ok(p->backends[0] != NULL && p->backends[2] != NULL &&
@@ -180,7 +203,7 @@ test_backends(void)
 	    "a backend for an address");
 	ok(p->backends[3] == p->backends[0], "one, whoever forwards to it");
 	ok(p->backends[1] == NULL, "none where nothing is forwarded");
-	live_replace(l,
+	replaced(l,
 	    load("[policy]\nsenders = a@b.example\n"
 		 "[endpoint d]\npath = /d\nforward = 127.0.0.1:9\n"));
 	q = live_hold(l);
@@ -203,7 +226,7 @@ static void
 test_rows(void)
 {
 	struct metrics *m = must(metrics_new());
-	struct live *l = must(live_new(load(two_names), m));
+	struct live *l = begun(load(two_names), m);
 	const struct live_policy *p = live_hold(l), *q;
 	struct metrics_row *a = p->rows[0], *b = p->rows[1], *stray = p->stray;
 
@@ -211,18 +234,18 @@ test_rows(void)
 		b != stray,
 	    "a row for an endpoint, and one for requests without");
 	live_release(l, p);
-	live_replace(l, load(one_name));
+	replaced(l, load(one_name));
 	q = live_hold(l);
 	ok(q->rows[0] == b && q->stray == stray, "a name's row stays");
 	live_release(l, q);
-	live_replace(l, load(two_names));
+	replaced(l, load(two_names));
 	q = live_hold(l);
 	ok(q->rows[0] == a && q->rows[1] == b, "… also when it comes back");
 	live_release(l, q);
 	live_free(l);
 	metrics_free(m);
 
-	l = must(live_new(load(two_names), NULL));
+	l = begun(load(two_names), NULL);
 	p = live_hold(l);
 	ok(p->rows[0] == NULL && p->rows[1] == NULL && p->stray == NULL,
 	    "no counters, no rows");
@@ -268,7 +291,7 @@ static void
 test_threads(void)
 {
 	unsigned files = open_files();
-	struct shared s = { .l = must(live_new(numbered(1), NULL)) };
+	struct shared s = { .l = begun(numbered(1), NULL) };
 	pthread_t thread[THREADS];
 
 	for (int i = 0; i < THREADS; i++)
