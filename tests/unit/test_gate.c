@@ -1000,7 +1000,7 @@ backend_hear(struct backend *k, int fd)
 	do {
 		if (io_wait(fd, POLLIN, io_now() + 60000) <= 0)
 			bail();
-		n = read(fd, buf_room(&k->bytes, 65536), 65536);
+		n = read(fd, must(buf_room(&k->bytes, 65536)), 65536);
 		k->bytes.n += n > 0 ? (size_t)n : 0;
 		seen = buf_span(&k->bytes);
 	} while (n > 0 &&
