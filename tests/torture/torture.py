@@ -13,6 +13,9 @@ POINTS = int(os.environ.get("TORTURE_POINTS", "0"))
 
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1:exitcode=99",
+    # libcrypto loses a little of its own where memory is refused
+    "LSAN_OPTIONS": "print_suppressions=0:suppressions="
+                    + str(Path(__file__).resolve().with_name("leaks")),
     "UBSAN_OPTIONS": "print_stacktrace=1",
 }
 BAD = [
