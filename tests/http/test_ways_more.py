@@ -228,7 +228,7 @@ class TestFcgiwrapAnswerFirst:
 
     def test_much(self, running):
         before = len(running.errors())
-        running.ask("POST", "/talk/300000", headers=sender(SENDER),
+        running.ask("POST", "/talk/3000000", headers=sender(SENDER),
                     body=body_of(8 << 20))
         until(lambda: " allow 200 client-gone " in running.errors()[before:],
               "the log")
