@@ -32,4 +32,28 @@ fuzz_wrong(const char *what)
 	abort();
 }
 
+/* The next byte of an input that is played; 0 at its end. */
+static inline unsigned
+fuzz_take(struct span *in)
+{
+	unsigned c;
+
+	if (in->n == 0)
+		return 0;
+	c = (unsigned char)in->p[0];
+	*in = span_skip(*in, 1);
+	return c;
+}
+
+/* The next n of them, or as many as there are. */
+static inline struct span
+fuzz_take_bytes(struct span *in, size_t n)
+{
+	struct span s = *in;
+
+	s.n = n < s.n ? n : s.n;
+	*in = span_skip(*in, s.n);
+	return s;
+}
+
 #endif

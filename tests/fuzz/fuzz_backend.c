@@ -187,28 +187,6 @@ judge_cut(const struct asked *asked)
 
 /* --- the request --- */
 
-static unsigned
-take(struct play *y)
-{
-	unsigned c;
-
-	if (y->in.n == 0)
-		return 0;
-	c = (unsigned char)y->in.p[0];
-	y->in = span_skip(y->in, 1);
-	return c;
-}
-
-static struct span
-take_bytes(struct play *y, size_t n)
-{
-	struct span s = y->in;
-
-	s.n = n < s.n ? n : s.n;
-	y->in = span_skip(y->in, s.n);
-	return s;
-}
-
 static void
 add_pair(struct buf *b, const char *name, const char *value)
 {
@@ -500,33 +478,36 @@ say_next(struct play *y, unsigned c)
 		return false;
 	switch (c) {
 	case 'o':
-		c = take(y);
+		c = fuzz_take(&y->in);
 		say(y, WIRE_STDOUT, span_of(texts[c % TEXTS]), c / TEXTS);
 		break;
 	case 'O':
-		say(y, WIRE_STDOUT, take_bytes(y, take(y)), 0);
+		say(y, WIRE_STDOUT, fuzz_take_bytes(&y->in, fuzz_take(&y->in)),
+		    0);
 		break;
 	case 'L':
-		c = take(y);
+		c = fuzz_take(&y->in);
 		say(y, WIRE_STDOUT, (struct span){ bytes, sizes[c % 4] },
 		    c / 4);
 		break;
 	case 'e':
-		say(y, WIRE_STDERR, take_bytes(y, take(y)), 0);
+		say(y, WIRE_STDERR, fuzz_take_bytes(&y->in, fuzz_take(&y->in)),
+		    0);
 		break;
 	case 'E':
-		say_end(y, take(y));
+		say_end(y, fuzz_take(&y->in));
 		break;
 	case 'z':
-		say(y, WIRE_STDOUT, (struct span){ NULL, 0 }, take(y));
+		say(y, WIRE_STDOUT, (struct span){ NULL, 0 },
+		    fuzz_take(&y->in));
 		break;
 	case 'u':
-		c = take(y);
+		c = fuzz_take(&y->in);
 		say(y, c == WIRE_STDOUT || c == WIRE_END_REQUEST ? 11 : c,
-		    take_bytes(y, 5), 0);
+		    fuzz_take_bytes(&y->in, 5), 0);
 		break;
 	case 'g':
-		say_garbage(y, take_bytes(y, take(y)));
+		say_garbage(y, fuzz_take_bytes(&y->in, fuzz_take(&y->in)));
 		break;
 	default:
 		return false;
@@ -540,20 +521,20 @@ happen(struct play *y, unsigned c)
 {
 	switch (c) {
 	case 'f':
-		flush(y, 1 + take(y));
+		flush(y, 1 + fuzz_take(&y->in));
 		break;
 	case 'r':
-		hear(y, take(y));
+		hear(y, fuzz_take(&y->in));
 		break;
 	case 'R':
 		while (hear(y, SIZE_MAX))
 			peer_move(&y->p);
 		break;
 	case 'i':
-		y->id = take(y);
+		y->id = fuzz_take(&y->in);
 		break;
 	case 'v':
-		y->version = take(y);
+		y->version = fuzz_take(&y->in);
 		break;
 	case 'h':
 		flush(y, SIZE_MAX);
@@ -565,7 +546,7 @@ happen(struct play *y, unsigned c)
 		break;
 	case 't':
 		flush(y, SIZE_MAX);
-		front_ahead += 2 * take(y);
+		front_ahead += 2 * fuzz_take(&y->in);
 		y->hurried = true;
 		break;
 	case 'a':
@@ -575,7 +556,7 @@ happen(struct play *y, unsigned c)
 		y->p.deaf = true;
 		break;
 	case 'q':
-		return ask_again(y, take(y));
+		return ask_again(y, fuzz_take(&y->in));
 	default:
 		break;
 	}
@@ -585,11 +566,11 @@ happen(struct play *y, unsigned c)
 static void
 play(struct play *y)
 {
-	ask(y, take(y));
+	ask(y, fuzz_take(&y->in));
 	if (!reach(y))
 		return;
 	while (y->in.n > 0) {
-		unsigned c = take(y);
+		unsigned c = fuzz_take(&y->in);
 
 		if (!say_next(y, c) && !happen(y, c))
 			break;

@@ -141,28 +141,6 @@ struct script {
 };
 
 static inline unsigned
-script_take(struct script *y)
-{
-	unsigned c;
-
-	if (y->in.n == 0)
-		return 0;
-	c = (unsigned char)y->in.p[0];
-	y->in = span_skip(y->in, 1);
-	return c;
-}
-
-static inline struct span
-script_take_bytes(struct script *y, size_t n)
-{
-	struct span s = y->in;
-
-	s.n = n < s.n ? n : s.n;
-	y->in = span_skip(y->in, s.n);
-	return s;
-}
-
-static inline unsigned
 script_padding_of(unsigned c)
 {
 	static const unsigned paddings[] = { 0, 1, 7, 255 };
@@ -196,9 +174,9 @@ script_add_variable(struct script *y, unsigned which)
 static inline void
 script_add_raw_pair(struct script *y)
 {
-	size_t name = script_take(y) % 64, value = script_take(y);
-	struct span n = script_take_bytes(y, name),
-		    v = script_take_bytes(y, value);
+	size_t name = fuzz_take(&y->in) % 64, value = fuzz_take(&y->in);
+	struct span n = fuzz_take_bytes(&y->in, name),
+		    v = fuzz_take_bytes(&y->in, value);
 
 	wire_add_pair(&y->pairs, n, v);
 }
@@ -277,7 +255,7 @@ static inline void
 script_say_other(struct script *y, unsigned type)
 {
 	unsigned id = script_id_of(y);
-	struct span content = script_take_bytes(y, 8);
+	struct span content = fuzz_take_bytes(&y->in, 8);
 
 	if (id != 0 && type > 0 && type < WIRE_DATA)
 		type += WIRE_DATA;
@@ -363,37 +341,37 @@ script_say(struct script *y, unsigned c)
 
 	switch (c) {
 	case 'b':
-		script_say_begin(y, script_take(y));
+		script_say_begin(y, fuzz_take(&y->in));
 		break;
 	case 'p':
-		script_say_params(y, script_take(y));
+		script_say_params(y, fuzz_take(&y->in));
 		break;
 	case 'P':
 		peer_params(y->p, script_id_of(y), none,
-		    script_padding_of(script_take(y)));
+		    script_padding_of(fuzz_take(&y->in)));
 		break;
 	case 's':
-		script_say_body(y, script_take(y));
+		script_say_body(y, fuzz_take(&y->in));
 		break;
 	case 'S':
 		peer_stdin(y->p, script_id_of(y), none,
-		    script_padding_of(script_take(y)));
+		    script_padding_of(fuzz_take(&y->in)));
 		break;
 	case 'a':
 		peer_abort(y->p, script_id_of(y),
-		    script_take_bytes(y, script_take(y) % 8));
+		    fuzz_take_bytes(&y->in, fuzz_take(&y->in) % 8));
 		break;
 	case 'm':
-		script_say_values(y, script_take(y));
+		script_say_values(y, fuzz_take(&y->in));
 		break;
 	case 'o':
-		script_say_other(y, script_take(y));
+		script_say_other(y, fuzz_take(&y->in));
 		break;
 	case 'r':
-		script_say_preset(y, script_take(y));
+		script_say_preset(y, fuzz_take(&y->in));
 		break;
 	case 'g':
-		peer_garbage(y->p, script_take_bytes(y, script_take(y)));
+		peer_garbage(y->p, fuzz_take_bytes(&y->in, fuzz_take(&y->in)));
 		break;
 	default:
 		return false;
@@ -407,10 +385,10 @@ script_happen(struct script *y, unsigned c)
 {
 	switch (c) {
 	case 'c':
-		script_choose(y, script_take(y));
+		script_choose(y, fuzz_take(&y->in));
 		break;
 	case 'f':
-		peer_send(y->p, 1 + script_take(y));
+		peer_send(y->p, 1 + fuzz_take(&y->in));
 		break;
 	case 'w':
 		script_await(y);
@@ -420,20 +398,20 @@ script_happen(struct script *y, unsigned c)
 		script_hang_up(y, c == 'h');
 		break;
 	case 'v':
-		script_add_variable(y, script_take(y));
+		script_add_variable(y, fuzz_take(&y->in));
 		break;
 	case 'V':
 		script_add_raw_pair(y);
 		break;
 	case 'x':
 		buf_add_span(&y->pairs,
-		    script_take_bytes(y, script_take(y) % 16));
+		    fuzz_take_bytes(&y->in, fuzz_take(&y->in) % 16));
 		break;
 	case 'i':
-		y->id = script_ids[script_take(y) % 6];
+		y->id = script_ids[fuzz_take(&y->in) % 6];
 		break;
 	case 't':
-		script_pass_time(y, script_take(y));
+		script_pass_time(y, fuzz_take(&y->in));
 		break;
 	case 'e':
 		y->ways->reload();
@@ -451,7 +429,7 @@ script_play(struct script *y)
 {
 	script_choose(y, 0);
 	while (y->in.n > 0) {
-		unsigned c = script_take(y);
+		unsigned c = fuzz_take(&y->in);
 
 		if (y->p->fd == -1 || !script_say(y, c))
 			script_happen(y, c);
